@@ -1,0 +1,45 @@
+# Every chore, one line each: `make` alone prints them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+TOOLS := .tools
+UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
+RUN := $(UV) run --no-sync
+SIZE ?= small
+
+.PHONY: help setup demo test unit lint fix docs lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## install what everything else needs, into this folder and the usual caches
+
+.venv/.ready: pyproject.toml uv.lock src/nova_feed/local/java_parts.lock
+	@if [ ! -x "$(UV)" ] && ! command -v "$(UV)" >/dev/null; then python3 -m venv $(TOOLS) && $(TOOLS)/bin/pip install -q uv==0.13.9; fi
+	@$(UV) sync --quiet --locked --extra local --compile-bytecode
+	@$(RUN) python -m nova_feed.local.java_parts fetch
+	@touch $@
+
+demo: setup ## start everything with a sample network, and show a ranked feed (Ctrl-C stops it)
+	@$(RUN) nova up --demo --size $(SIZE)
+
+test: setup lint ## run all tests against real servers, which they start and stop themselves
+	@$(RUN) pytest
+
+unit: setup ## run the tests that need no server
+	@$(RUN) pytest tests/unit -q
+
+lint: setup ## check style, types and who may import whom
+	@$(RUN) ruff check --quiet && $(RUN) ruff format --check --quiet && $(RUN) mypy --no-error-summary && $(RUN) lint-imports --no-cache | tail -n 3
+
+fix: setup ## format, and mend what can be mended by itself
+	@$(RUN) ruff format --quiet && $(RUN) ruff check --fix --quiet
+
+docs: setup ## write the documents that follow from the code: settings, metrics, OpenAPI, .env.example
+	@$(RUN) nova docs
+
+lock: ## bring uv.lock and java_parts.lock to what pyproject.toml and java_parts.py ask for
+	@$(UV) lock && $(RUN) python -m nova_feed.local.java_parts lock
+
+clean: ## remove what the chores made, but no data of a stack
+	@rm -rf .venv $(TOOLS) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,29 @@
+"""Every key there is: format, type, TTL. Nothing else in the product writes a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One family of keys. ``ttl_s`` bounds the life of each; ``what`` says what lies under it."""
+
+    template: str
+    kind: str
+    ttl_s: int
+    what: str
+
+    def of(self, *parts: object) -> str:
+        """The key of these parts."""
+        return self.template.format(*parts)
+
+
+FEED = Key("feed:v1:{}", "string", 120, "viewer -> id of the frozen list that answers first pages")
+LIST = Key("list:v1:{}:{}", "string", 600, "viewer, list id -> frozen list; TTL renewed by every read")
+TRENDING = Key("hot:posts:{}", "string", 60, "window -> trending posts")
+SUGGESTED = Key("suggest:users:{}", "string", 600, "viewer -> suggested users")
+SEEN = Key("seen:{}", "bitmap", 86_400, "viewer -> bloom filter of posts seen")
+DAILY = Key("metrics:daily:{}", "string", 86_400, "YYYY-MM-DD -> daily metrics")
+
+ALL = (FEED, LIST, TRENDING, SUGGESTED, SEEN, DAILY)

@@ -1,0 +1,72 @@
+"""Frozen lists as bytes: written once, read by every page of a cursor, gone when nobody reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from typing import Self, cast
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from nova_feed.cache.keys import FEED, LIST
+from nova_feed.errors import StoreUnavailableError
+
+TIMEOUT_S = 0.1
+
+
+class ListCache:
+    """Every method raises StoreUnavailableError within about 100 ms when Valkey does not answer; nothing is retried."""
+
+    def __init__(self, client: redis.Redis, *, feed_ttl_s: int = FEED.ttl_s, list_ttl_s: int = LIST.ttl_s) -> None:
+        self.client, self._feed_ttl_s, self._list_ttl_s = client, feed_ttl_s, list_ttl_s
+
+    @classmethod
+    def connect(cls, url: str, *, feed_ttl_s: int = FEED.ttl_s, list_ttl_s: int = LIST.ttl_s) -> Self:
+        """Make the client; nothing is sent yet."""
+        client = redis.Redis.from_url(
+            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, max_connections=100,
+            retry=Retry(NoBackoff(), 0), client_name="nova", protocol=3, health_check_interval=0,
+        )  # fmt: skip
+        return cls(client, feed_ttl_s=feed_ttl_s, list_ttl_s=list_ttl_s)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+
+    async def first(self, viewer_id: int) -> bytes | None:
+        """The list that answers this viewer's first pages, if there is one."""
+        list_id = cast("bytes | None", await _call(self.client.get(FEED.of(viewer_id))))
+        return None if list_id is None else await self.get(viewer_id, list_id.decode("ascii"))
+
+    async def get(self, viewer_id: int, list_id: str) -> bytes | None:
+        """A list, its life renewed; None when it has expired."""
+        found = await _call(self.client.getex(LIST.of(viewer_id, list_id), ex=self._list_ttl_s))
+        return cast("bytes | None", found)
+
+    async def put(self, viewer_id: int, list_id: str, body: bytes, *, first: bool) -> None:
+        """Keep a list; with ``first`` it also answers the viewer's first pages from now on."""
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.set(LIST.of(viewer_id, list_id), body, ex=self._list_ttl_s)
+        if first:
+            pipeline.set(FEED.of(viewer_id), list_id, ex=self._feed_ttl_s)
+        await _call(pipeline.execute())
+
+    async def forget(self, viewers: Iterable[int]) -> None:
+        """The next first page of these viewers is ranked anew. Cursors already handed out stay good."""
+        keys = [FEED.of(viewer) for viewer in viewers]
+        for start in range(0, len(keys), 1000):
+            await _call(self.client.unlink(*keys[start : start + 1000]))
+
+    async def version(self) -> str:
+        """The server's version, by a real call."""
+        info = cast("dict[str, object]", await _call(self.client.info("server")))
+        return str(info.get("valkey_version") or info["redis_version"])
+
+
+async def _call(answer: Awaitable[object]) -> object:
+    try:
+        return await answer
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error

@@ -1,0 +1,1 @@
+"""The subcommands of ``nova``: one process, one file; startup, loop and shutdown on one screen."""

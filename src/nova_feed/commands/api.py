@@ -1,0 +1,37 @@
+"""``nova api``: the HTTP API, in WORKER_CONCURRENCY processes."""
+
+from __future__ import annotations
+
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.http import HTTP1Settings
+
+from nova_feed.clock import SystemClock
+from nova_feed.local.ports import PortInUseError, is_free
+from nova_feed.serving.keys import key_source
+from nova_feed.settings import Settings
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM; requests under way are finished. Raises SettingsError, PortInUseError."""
+    key_source(settings, SystemClock())
+    if not is_free(settings.http_port, settings.http_host):
+        raise PortInUseError(
+            f"port {settings.http_port} on {settings.http_host} is in use: set HTTP_PORT to another one"
+        )
+    server = Granian(
+        "nova_feed.bootstrap:asgi",
+        address=settings.http_host,
+        port=settings.http_port,
+        interface=Interfaces.ASGI,
+        workers=settings.worker_concurrency,
+        loop=Loops.uvloop,
+        factory=True,
+        websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        log_access=False,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=settings.shutdown_s,
+    )
+    server.serve()

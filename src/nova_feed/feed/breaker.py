@@ -1,0 +1,56 @@
+"""Circuit breaker: after some failures in a row a store is left alone for a while, then asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from nova_feed.clock import Clock
+from nova_feed.errors import StoreUnavailableError
+
+T = TypeVar("T")
+CLOSED, HALF_OPEN, OPEN = "closed", "half_open", "open"
+
+
+class Breaker:
+    """Guards one store. Only StoreUnavailableError counts as a failure: a wrong query says nothing about health.
+
+    Closed until ``failures`` failures in a row; then open for ``open_s`` seconds (monotonic), in which every call fails
+    at once; then one call goes through as a probe while the others still fail. A success closes it.
+    """
+
+    def __init__(self, store: str, clock: Clock, *, failures: int = 3, open_s: float = 30.0) -> None:
+        self.store, self._clock = store, clock
+        self._limit, self._open_s = failures, open_s
+        self._failures = 0
+        self._opened_at: float | None = None
+        self._probing = False
+
+    @property
+    def state(self) -> str:
+        """``closed``, ``open`` or ``half_open``."""
+        if self._opened_at is None:
+            return CLOSED
+        return HALF_OPEN if self._clock.monotonic() - self._opened_at >= self._open_s else OPEN
+
+    async def call(self, action: Callable[[], Awaitable[T]]) -> T:
+        """Run ``action``. Raises StoreUnavailableError at once when the breaker does not let it through."""
+        probe = self.state == HALF_OPEN
+        if self.state == OPEN or (probe and self._probing):
+            raise StoreUnavailableError(self.store, "its breaker is open")
+        self._probing = probe
+        try:
+            answer = await action()
+        except StoreUnavailableError:
+            self._failed(probe=probe)
+            raise
+        finally:
+            if probe:
+                self._probing = False
+        self._failures, self._opened_at = 0, None
+        return answer
+
+    def _failed(self, *, probe: bool) -> None:
+        self._failures += 1
+        if probe or self._failures >= self._limit:
+            self._opened_at = self._clock.monotonic()

@@ -1,0 +1,67 @@
+"""The viewer's rules, read anew for every page: what may have changed since the list was frozen.
+
+PostgreSQL is asked first, because there a block holds from its commit on; ClickHouse, seconds behind, when PostgreSQL
+does not answer. When neither does, the read fails closed: no page is better than the wrong page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
+from nova_feed.store.client import Store
+
+_SQL = """
+SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])),
+    ARRAY(SELECT blocked_id FROM blocks WHERE blocker_id = $1 AND blocked_id = ANY($3::bigint[])
+          UNION SELECT blocker_id FROM blocks WHERE blocked_id = $1 AND blocker_id = ANY($3::bigint[])
+          UNION SELECT muted_id FROM mutes WHERE muter_id = $1 AND muted_id = ANY($3::bigint[])),
+    ARRAY(SELECT followee_id FROM follows WHERE follower_id = $1 AND followee_id = ANY($3::bigint[]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRules:
+    """Of the posts and authors asked about: which posts exist, whom to hide, whom the viewer follows now."""
+
+    existing: frozenset[int]
+    hidden_authors: frozenset[int]
+    followed: frozenset[int]
+
+    def allows(self, post_id: int, author_id: int, *, was_followed: bool) -> bool:
+        """Whether a row of a frozen list may still be shown. An author followed then and not now was unfollowed."""
+        return (
+            post_id in self.existing
+            and author_id not in self.hidden_authors
+            and (author_id in self.followed or not was_followed)
+        )
+
+
+class Rules:
+    """Reads page rules. Raises StoreUnavailableError when neither store answers."""
+
+    def __init__(self, pool: asyncpg.Pool, store: Store) -> None:
+        self._pool, self._store = pool, store
+
+    async def read(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
+        """The rules about these posts and authors, as of now."""
+        try:
+            async with self._pool.acquire(timeout=0.25) as connection:
+                [row] = await connection.fetch(_SQL, viewer_id, posts, authors, timeout=0.5)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            return await self._from_clickhouse(viewer_id, posts)
+        return PageRules(*(frozenset(ids) for ids in row))
+
+    async def _from_clickhouse(self, viewer_id: int, posts: Sequence[int]) -> PageRules:
+        pairs = await self._store.select("pairs", viewers=[viewer_id])
+        existing = await self._store.select("standing", posts=list(posts))
+        author, relation = pairs["author_id"], pairs["relation"]
+        hidden = author[relation & (BLOCKED | MUTED | UNFOLLOWED) > 0]
+        return PageRules(
+            frozenset(existing["id"].tolist()),
+            frozenset(hidden.tolist()),
+            frozenset(author[relation & FOLLOWS > 0].tolist()),
+        )

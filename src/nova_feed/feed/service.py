@@ -1,0 +1,185 @@
+"""``FeedService.page``: a viewer asks, a page is answered, whatever is up.
+
+cursor?  ->  its frozen list  ->  page
+no cursor -> cached list (soft age: refreshed behind the answer) -> page
+          -> ClickHouse, ranked -> frozen -> page
+          -> PostgreSQL, timeline, labelled -> frozen -> page
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from nova_feed.cache.lists import ListCache
+from nova_feed.clock import Clock
+from nova_feed.errors import CursorExpiredError, StoreUnavailableError
+from nova_feed.feed.assemble import Cut, cut
+from nova_feed.feed.breaker import Breaker
+from nova_feed.feed.coalesce import Coalescer
+from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
+from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
+from nova_feed.feed.rules import Rules
+from nova_feed.feed.sources import Proposal, Sources
+from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
+from nova_feed.ranking import Ranked, Saturation, Weights, rank
+
+log = structlog.get_logger(__name__)
+RANKED, TIMELINE = "ranked", "timeline"
+SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """One page: rows of a frozen list in the order shown. ``reason`` says why a fallback answered."""
+
+    frozen: FrozenList
+    cut: Cut
+    cursor: str | None
+    cache_hit: bool
+    fallback: bool
+    reason: str
+    first_position: int
+
+
+class FeedService:
+    """Answers pages. Raises CursorError, CursorExpiredError, and StoreUnavailableError when no store is left to ask."""
+
+    def __init__(
+        self,
+        *,
+        sources: Sources,
+        timeline: Timeline,
+        rules: Rules,
+        lists: ListCache,
+        signer: CursorSigner,
+        clock: Clock,
+        weights: Weights,
+        saturation: Saturation,
+    ) -> None:
+        self._timeline, self._rules, self._lists = timeline, rules, lists
+        self._signer, self._clock = signer, clock
+        self._weights, self._saturation = weights, saturation
+        self._proposals: Coalescer[Proposal] = Coalescer(sources.propose)
+        self.clickhouse = Breaker("clickhouse", clock)
+        self.valkey = Breaker("valkey", clock)
+        self._refreshing: dict[int, asyncio.Task[None]] = {}
+
+    async def page(self, viewer_id: int, *, algo: str, limit: int, cursor: str | None) -> Page:
+        """The next page of a viewer: ``limit`` posts (fewer at the end of the list)."""
+        if cursor is not None:
+            at = self._signer.decode(cursor, viewer_id)
+            frozen = await self._frozen(at)
+            return await self._cut(frozen, at, limit, cache_hit=True, algo=algo)
+        cached = await self._cached(viewer_id) if algo == "ch" else None
+        frozen = cached or await self.rank(viewer_id, algo=algo)
+        start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
+        return await self._cut(frozen, start, limit, cache_hit=cached is not None, algo=algo)
+
+    async def rank(self, viewer_id: int, *, algo: str = "ch") -> FrozenList:
+        """Rank anew and freeze; from PostgreSQL when ClickHouse does not answer. Raises StoreUnavailableError."""
+        if algo == TIMELINE:
+            frozen = freeze(self._rank(await self._timeline.propose(viewer_id), TIMELINE_WEIGHTS), TIMELINE)
+        else:
+            frozen = await self._rank_or_fall_back(viewer_id)
+        try:
+            await self.valkey.call(
+                lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=frozen.source == RANKED)
+            )
+        except StoreUnavailableError as error:
+            log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
+        return frozen
+
+    async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
+        try:
+            proposal = await self.clickhouse.call(lambda: self._proposals.get(viewer_id))
+        except StoreUnavailableError as error:
+            log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
+            reason = f"{error.store}: {error.reason}"
+            return freeze(self._rank(await self._timeline.propose(viewer_id), TIMELINE_WEIGHTS), TIMELINE, reason)
+        return freeze(self._rank(proposal, self._weights), RANKED)
+
+    def _rank(self, proposal: Proposal, weights: Weights) -> Ranked:
+        return rank(
+            proposal.candidates,
+            now_ms=self._clock.now_ms(),
+            weights=weights,
+            rules=proposal.rules,
+            saturation=self._saturation,
+            limit=LONGEST,
+        )
+
+    async def _cached(self, viewer_id: int) -> FrozenList | None:
+        try:
+            body = await self.valkey.call(lambda: self._lists.first(viewer_id))
+        except StoreUnavailableError:
+            return None
+        if not body:
+            return None
+        try:
+            frozen = decode(body)
+        except ValueError:  # another version's list, found while versions change: as good as none
+            return None
+        if self._clock.now_ms() - frozen.as_of_ms > SOFT_AGE_MS:
+            self._refresh(viewer_id)
+        return frozen
+
+    def _refresh(self, viewer_id: int) -> None:
+        if viewer_id not in self._refreshing:
+            task = asyncio.create_task(self._rank_quietly(viewer_id))
+            self._refreshing[viewer_id] = task
+            task.add_done_callback(lambda _: self._refreshing.pop(viewer_id, None))
+
+    async def _rank_quietly(self, viewer_id: int) -> None:
+        try:
+            proposal = await self.clickhouse.call(lambda: self._proposals.get(viewer_id))
+            frozen = freeze(self._rank(proposal, self._weights), RANKED)
+            await self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True)
+        except StoreUnavailableError as error:
+            log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
+
+    async def _frozen(self, at: Cursor) -> FrozenList:
+        body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))
+        try:
+            return decode(body or b"")
+        except ValueError:
+            raise CursorExpiredError("the list of this cursor has expired: start again without a cursor") from None
+
+    async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool, algo: str) -> Page:
+        part = await cut(
+            frozen,
+            lambda posts, authors: self._rules.read(at.viewer_id, posts, authors),
+            position=at.position,
+            served=at.served,
+            tail=at.tail,
+            limit=limit,
+            rule=self._saturation,
+        )
+        return Page(
+            frozen,
+            part,
+            self._next(frozen, at, part),
+            cache_hit,
+            fallback=frozen.source == TIMELINE and algo != TIMELINE,
+            reason=frozen.reason,
+            first_position=at.served,
+        )
+
+    def _next(self, frozen: FrozenList, at: Cursor, part: Cut) -> str | None:
+        if part.position >= len(frozen) or not part.rows:
+            return None
+        last = part.rows[-1]
+        shown = (*at.tail, *(int(frozen.candidates.author_id[row]) for row in part.rows))
+        return self._signer.encode(
+            Cursor(
+                at.viewer_id,
+                frozen.list_id,
+                part.position,
+                at.served + len(part.rows),
+                int(frozen.candidates.post_id[last]),
+                float(frozen.scores.total[last]),
+                shown[-TAIL:],
+            )
+        )

@@ -1,0 +1,112 @@
+"""Candidates from ClickHouse: three sources for a group of viewers, with what is known of each viewer and author."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nova_feed.clock import Clock
+from nova_feed.ranking import Candidates, Source, ViewerRules
+from nova_feed.store.client import Store
+from nova_feed.store.native import Columns
+
+FOLLOWS, UNFOLLOWED, BLOCKED, MUTED = 1, 2, 4, 8
+TRENDING_AGE_S = 1.0
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """What one viewer's list is ranked from: candidates not yet merged, and the rules as ClickHouse knows them."""
+
+    candidates: Candidates
+    rules: ViewerRules
+
+
+class Sources:
+    """Reads proposals. Raises StoreUnavailableError."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._trending: tuple[float, Columns] | None = None
+        self._trending_lock = asyncio.Lock()
+
+    async def propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
+        """One proposal for each viewer, from two queries for all of them (and a third, shared, once a second)."""
+        ids = list(viewers)
+        rows, pairs, trending = await asyncio.gather(
+            self._store.select("candidates", viewers=ids), self._store.select("pairs", viewers=ids), self.trending()
+        )
+        row_groups, pair_groups = _by_viewer(rows), _by_viewer(pairs)
+        return {
+            viewer: _proposal(
+                viewer, _take(rows, row_groups.get(viewer)), _take(pairs, pair_groups.get(viewer)), trending
+            )
+            for viewer in viewers
+        }
+
+    async def trending(self) -> Columns:
+        """The trending posts of all viewers, at most a second old."""
+        async with self._trending_lock:
+            now = self._clock.monotonic()
+            if self._trending is None or now - self._trending[0] > TRENDING_AGE_S:
+                self._trending = (now, await self._store.select("trending"))
+            return self._trending[1]
+
+
+def _proposal(viewer: int, rows: Columns, pairs: Columns, trending: Columns) -> Proposal:
+    parts = [_candidates(rows, rows["source"]), _candidates(trending, Source.TRENDING)]
+    together = Candidates.concat(parts)
+    order = np.argsort(pairs["author_id"])
+    authors, interactions = pairs["author_id"][order], pairs["interactions"][order]
+    known = Candidates.make(
+        **{name: getattr(together, name) for name in _COUNTED},
+        interactions=_look_up(together.author_id, authors, interactions),
+        sources=together.sources.astype(np.int64),
+    )
+    return Proposal(known, _rules(viewer, pairs))
+
+
+_COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
+
+
+def _candidates(columns: Columns, sources: npt.ArrayLike) -> Candidates:
+    return Candidates.make(**{name: columns[name] for name in _COUNTED}, sources=sources)
+
+
+def _rules(viewer: int, pairs: Columns) -> ViewerRules:
+    author, relation = pairs["author_id"], pairs["relation"]
+    return ViewerRules(
+        viewer,
+        blocked_authors=author[relation & BLOCKED > 0],
+        muted_authors=author[relation & MUTED > 0],
+        unfollowed_authors=author[relation & UNFOLLOWED > 0],
+    )
+
+
+def _look_up(wanted: Ints, keys: Ints, values: Ints) -> Ints:
+    """values of the (ascending) keys that are wanted; 0 for a key that is not there."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=np.int64)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found: Ints = np.where(keys[at] == wanted, values[at], 0)
+    return found
+
+
+def _by_viewer(columns: Columns) -> dict[int, Ints]:
+    """viewer -> the rows of that viewer."""
+    viewers = columns["viewer_id"]
+    if not len(viewers):
+        return {}
+    order = np.argsort(viewers, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(viewers[order]) != 0))
+    return {int(viewers[rows[0]]): rows for rows in np.split(order, starts[1:])}
+
+
+def _take(columns: Columns, rows: Ints | None) -> Columns:
+    chosen: Ints | slice = slice(0, 0) if rows is None else rows
+    return Columns((name, column[chosen]) for name, column in columns.items())

@@ -1,0 +1,49 @@
+"""Our own processes as parts of the stack: the API and the worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from nova_feed import __version__
+from nova_feed.local import http
+from nova_feed.local.service import Command, Managed
+
+
+class App(Managed):
+    """``nova api`` or ``nova worker``, told everything by its environment."""
+
+    start_deadline_s = 30
+    stop_deadline_s = 20
+
+    def __init__(self, name: str, url: str, home: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(name, url, home, lambda: live_version(url))
+        self._environment = environment
+
+    def init(self) -> None: ...
+
+    def destroy(self) -> None: ...
+
+    def command(self) -> Command:
+        return Command((sys.executable, "-m", "nova_feed.cli", self.name), self._environment)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that answer requests first, the one that supervises them last."""
+        leader = self.process.pid
+        if leader is None:
+            return ()
+        try:
+            children = psutil.Process(leader).children()
+            return (*(child.pid for child in children if "resource_tracker" not in "".join(child.cmdline())), leader)
+        except psutil.Error:
+            return (leader,)
+
+
+async def live_version(url: str) -> str:
+    async with http.client(2) as client:
+        (await client.get(f"{url}/health/live")).raise_for_status()
+    return __version__

@@ -1,0 +1,89 @@
+"""The sample network on its way through the stack: loaded, captured, counted, ranked, served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+import httpx
+
+from nova_feed.clock import Clock
+from nova_feed.errors import NovaError
+from nova_feed.local.sample.load import load
+from nova_feed.local.sample.network import Network
+from nova_feed.local.sample.sizes import size_named
+from nova_feed.store.client import Store
+
+SEED = 7
+VIEWER = 1
+ALL_HOURS, HOT_HOURS = 90 * 24, 72
+_IMPRESSIONS = files("nova_feed.local.sample") / "impressions.sql"
+Progress = Callable[[int, int, str], None]
+
+
+async def load_sample(postgres_url: str, size: str, clock: Clock, progress: Progress) -> bool:
+    """Load the network into an empty database; returns False when there are people in it already."""
+    connection = await asyncpg.connect(postgres_url, timeout=10, server_settings={"application_name": "nova demo"})
+    try:
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM users)"):
+            return False
+        await load(connection, Network(size_named(size), seed=SEED, now_ms=clock.now_ms()), progress)
+        hours = ALL_HOURS if size == "small" else HOT_HOURS
+        await connection.execute(_IMPRESSIONS.read_text(), hours, timeout=600)
+    finally:
+        await connection.close()
+    return True
+
+
+async def wait_captured(postgres_url: str, store: Store, progress: Progress, deadline_s: float = 900) -> None:
+    """Wait until ClickHouse has the posts, likes and events that PostgreSQL has. Raises NovaError past the deadline."""
+    connection = await asyncpg.connect(postgres_url, timeout=10, server_settings={"application_name": "nova demo"})
+    try:
+        wanted = await connection.fetchval(
+            "SELECT (SELECT count(*) FROM posts) + (SELECT count(*) FROM likes)"
+            " + (SELECT count(*) FROM nova_events_seen)"
+        )
+    finally:
+        await connection.close()
+    loop = asyncio.get_running_loop()
+    until = loop.time() + deadline_s
+    while True:
+        columns = await store.sql(
+            "SELECT sum(n) AS n FROM (SELECT count() AS n FROM posts FINAL"
+            " UNION ALL SELECT count() AS n FROM likes FINAL UNION ALL SELECT uniqExact(seq) AS n FROM events)"
+        )
+        there = int(columns["n"][0])
+        progress(min(there, wanted), wanted, "rows in ClickHouse")
+        if there >= wanted:
+            break
+        if loop.time() > until:
+            raise NovaError(
+                f"ClickHouse has {there} of {wanted} rows after {deadline_s:.0f} s: look at `nova cdc status`"
+            )
+        await asyncio.sleep(0.2)
+    client = await store.client()
+    for view in ("affinity", "author_posts", "hot_posts"):
+        await client.command(f"SYSTEM REFRESH VIEW {view}")
+
+
+async def first_feed(api_url: str, token: str, deadline_s: float = 60) -> dict[str, Any]:
+    """Ask until the demo's viewer gets a ranked feed with posts in it. Raises NovaError past the deadline."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + deadline_s
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=5) as client:
+        while True:
+            try:
+                answer = await client.get("/api/v1/feed", params={"limit": 20})
+                body: dict[str, Any] = answer.json()
+                if answer.status_code == 200 and body["posts"] and body["source"] != "timeline":
+                    return body
+                reason = body.get("detail") or body.get("reason") or "the feed is empty"
+            except (httpx.HTTPError, ValueError) as error:
+                reason = str(error)
+            if loop.time() > until:
+                raise NovaError(f"no ranked feed after {deadline_s:.0f} s: {reason}")
+            await asyncio.sleep(0.1)

@@ -1,0 +1,67 @@
+"""Free loopback ports, remembered so that URLs stay the same from start to start."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+from nova_feed.errors import NovaError
+
+LOOPBACK = "127.0.0.1"
+
+
+class PortInUseError(NovaError):
+    """Somebody else listens on a port that was asked for by number."""
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on ``port`` now."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    """A port nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+    return port
+
+
+class PortBook:
+    """name -> port, kept in a file. A remembered port that somebody else took meanwhile is replaced by a free one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+
+    def claim(self, name: str, *, preferred: int | None = None, exact: bool = False) -> int:
+        """The port of ``name``: the remembered one, else ``preferred``, else any free one.
+
+        With ``exact`` only ``preferred`` will do; raises PortInUseError when somebody listens on it.
+        """
+        if exact:
+            if preferred is None or not is_free(preferred):
+                raise PortInUseError(
+                    f"port {preferred} for {name} is in use: stop what listens there, or choose another one"
+                )
+            return self._remember(name, preferred)
+        for port in (self._ports.get(name), preferred):
+            if port is not None and port not in self._taken_by_others(name) and is_free(port):
+                return self._remember(name, port)
+        return self._remember(name, free_port())
+
+    def _taken_by_others(self, name: str) -> set[int]:
+        return {port for other, port in self._ports.items() if other != name}
+
+    def _remember(self, name: str, port: int) -> int:
+        self._ports[name] = port
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(self._ports, indent=1))
+        return port

@@ -1,0 +1,113 @@
+"""One child process, its output in a file, its identity in a pid file so that a later start finds what was left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+LOG_LIMIT_BYTES = 20_000_000
+MARK = "NOVA_PART"  # in the environment of every process of ours: names the pid file it belongs to
+
+
+class Process:
+    """A process that outlives neither ``stop`` nor the next start.
+
+    The pid file holds the pid and the process' creation time: a number alone could by now belong to somebody else.
+    """
+
+    def __init__(self, pid_file: Path, log: Path) -> None:
+        self.pid_file, self.log = pid_file, log
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, argv: Sequence[str], env: Mapping[str, str], uid: int | None = None) -> None:
+        """End what an earlier run left, then start ``argv`` in a session of its own (Ctrl-C is the supervisor's)."""
+        self.end(signal.SIGTERM, 10)
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as output:
+            self._child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **env, MARK: str(self.pid_file)},
+                start_new_session=True,
+                user=uid,
+                group=uid,
+                extra_groups=[] if uid is not None else None,
+                close_fds=True,
+            )
+        created = psutil.Process(self._child.pid).create_time()
+        self.pid_file.write_text(json.dumps({"pid": self._child.pid, "created": created}))
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the running process, or None."""
+        process = self._find()
+        return None if process is None else process.pid
+
+    def alive(self) -> bool:
+        """Whether the process runs; a child that ended is reaped."""
+        if self._child is not None:
+            return self._child.poll() is None
+        return self._find() is not None
+
+    def stop(self, how: signal.Signals, deadline_s: float) -> None:
+        """Signal the process, wait up to ``deadline_s``, then kill it with all its descendants."""
+        process = self._find()
+        if process is not None:
+            family = [process, *process.children(recursive=True)]
+            _signal(process, how)
+            _, left = psutil.wait_procs(family, timeout=deadline_s)
+            for survivor in left:
+                _signal(survivor, signal.SIGKILL)
+            psutil.wait_procs(left, timeout=5)
+        if self._child is not None:
+            self._child.wait(5)
+            self._child = None
+        self.pid_file.unlink(missing_ok=True)
+
+    def end(self, how: signal.Signals, deadline_s: float) -> None:
+        """Stop the process, then what it may have left when it was killed."""
+        self.stop(how, deadline_s)
+        self._end_orphans()
+
+    def log_tail(self, lines: int) -> str:
+        """The last lines of the log."""
+        if not self.log.exists():
+            return "(no output)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _end_orphans(self) -> None:
+        """Kill what a leader that was killed left behind: marked processes, children of nobody."""
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == str(self.pid_file):
+                    process.kill()
+                    process.wait(5)
+            except (psutil.Error, OSError):  # gone meanwhile, or not ours to look at
+                continue
+
+    def _find(self) -> psutil.Process | None:
+        try:
+            identity = json.loads(self.pid_file.read_text())
+            process = psutil.Process(identity["pid"])
+            alive = abs(process.create_time() - identity["created"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+            return None
+        return process if alive else None
+
+
+def _signal(process: psutil.Process, how: signal.Signals) -> None:
+    try:
+        process.send_signal(how)
+    except psutil.NoSuchProcess:
+        return

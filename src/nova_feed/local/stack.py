@@ -1,0 +1,140 @@
+"""The whole stack: which parts there are, where they are, and in which order they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from nova_feed.local import connect as connect_part
+from nova_feed.local import java_parts, kafka
+from nova_feed.local.app import App
+from nova_feed.local.clickhouse_part import ClickHouse
+from nova_feed.local.clickhouse_part import version as clickhouse_version
+from nova_feed.local.ports import LOOPBACK, PortBook
+from nova_feed.local.postgres import Postgres
+from nova_feed.local.postgres import version as postgres_version
+from nova_feed.local.secrets import Secrets
+from nova_feed.local.service import External, Managed, Service, until_ready
+from nova_feed.local.valkey import Valkey
+from nova_feed.local.valkey import version as valkey_version
+
+Say = Callable[[str], None]
+EXTERNAL = {"postgres": "POSTGRES_URL", "clickhouse": "CLICKHOUSE_URL", "kafka": "KAFKA_BROKERS", "valkey": "REDIS_URL",
+            "connect": "NOVA_CONNECT_URL"}  # fmt: skip
+METRICS = "metrics"
+
+
+class Stack:
+    """All parts below one home folder. A part whose URL is set in ``environ`` is somebody else's and only asked."""
+
+    def __init__(self, home: Path, *, environ: Mapping[str, str] = os.environ, port: int | None = None) -> None:
+        self.home = home.absolute()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.secrets = Secrets(self.home / "secrets.json")
+        self.ports = PortBook(self.home / "ports.json")
+        self._environ = environ
+        self._api_port = self.ports.claim("api", preferred=port or 8080, exact=port is not None)
+        self._admin_port = self.ports.claim("admin", preferred=8081)
+        self.servers: dict[str, Service] = {}
+        self.apps: dict[str, App] = {}
+
+    def build(self, progress: java_parts.Progress) -> None:
+        """Decide every part; fetches the Java parts when Kafka or Connect is ours. Raises NovaError."""
+        makers: dict[str, Callable[[], Service]] = {
+            "postgres": self._postgres, "valkey": self._valkey, "clickhouse": self._clickhouse,
+            "kafka": lambda: self._kafka(progress), "connect": lambda: self._connect(progress),
+        }  # fmt: skip
+        self.servers = {name: make() for name, make in makers.items()}
+        environment = self.environment()
+        self.apps = {
+            "api": App("api", f"http://{LOOPBACK}:{self._api_port}", self.home, environment),
+            "worker": App("worker", f"http://{LOOPBACK}:{self._admin_port}", self.home, environment),
+        }
+
+    @property
+    def parts(self) -> dict[str, Service]:
+        """Every part, in the order in which they start."""
+        return {**self.servers, **self.apps}
+
+    async def start_servers(self, say: Say) -> dict[str, str]:
+        """Start the five servers, those that wait for nobody at once; return their versions. Raises ServiceError."""
+
+        async def up(name: str, *after: asyncio.Task[str]) -> str:
+            await asyncio.gather(*after)
+            version = await start(self.servers[name])
+            say(f"{name} {version}")
+            return version
+
+        async with asyncio.TaskGroup() as group:
+            started = {name: group.create_task(up(name)) for name in ("postgres", "valkey", "clickhouse", "kafka")}
+            started["connect"] = group.create_task(up("connect", started["kafka"]))
+        return {name: task.result() for name, task in started.items()}
+
+    async def stop(self) -> None:
+        """Stop every part of ours, clients before servers."""
+        await asyncio.gather(*(app.stop() for app in self.apps.values()))
+        await asyncio.gather(*(server.stop() for name, server in self.servers.items() if name == "connect"))
+        await asyncio.gather(*(server.stop() for name, server in self.servers.items() if name != "connect"))
+
+    def environment(self) -> dict[str, str]:
+        """What our processes are told, as environment variables."""
+        urls = {EXTERNAL[name]: server.url for name, server in self.servers.items()}
+        local_kafka = isinstance(self.servers["kafka"], Managed)
+        return {
+            **urls, **self.secrets.environment(),
+            "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
+            "NOVA_KAFKA_REPLICATION": "1" if local_kafka else self._environ.get("NOVA_KAFKA_REPLICATION", "3"),
+            "PROMETHEUS_MULTIPROC_DIR": str(self.home / METRICS),
+        }  # fmt: skip
+
+    def _external(self, name: str) -> str | None:
+        return self._environ.get(EXTERNAL[name]) or None
+
+    def _postgres(self) -> Service:
+        url = self._external("postgres")
+        if url:
+            return External("postgres", url, lambda: postgres_version(url))
+        return Postgres(self.home, self.ports.claim("postgres"))
+
+    def _valkey(self) -> Service:
+        url = self._external("valkey")
+        return (
+            External("valkey", url, lambda: valkey_version(url))
+            if url
+            else Valkey(self.home, self.ports.claim("valkey"))
+        )
+
+    def _clickhouse(self) -> Service:
+        url = self._external("clickhouse")
+        if url:
+            return External("clickhouse", url, lambda: clickhouse_version(url))
+        return ClickHouse(self.home, self.ports.claim("clickhouse"))
+
+    def _kafka(self, progress: java_parts.Progress) -> Service:
+        url = self._external("kafka")
+        if url:
+            return External("kafka", url, lambda: kafka.version(url))
+        ports = self.ports.claim("kafka"), self.ports.claim("kafka controller")
+        return kafka.Kafka(self.home, *ports, java_parts.find_java(), java_parts.class_path(java_parts.MAVEN, progress))
+
+    def _connect(self, progress: java_parts.Progress) -> Service:
+        url = self._external("connect")
+        if url:
+            return External("connect", url, lambda: connect_part.version(url))
+        # Made after PostgreSQL and Kafka: it is told where they are.
+        brokers = self._external("kafka") or f"{LOOPBACK}:{self.ports.claim('kafka')}"
+        postgres = self._external("postgres") or Postgres(self.home, self.ports.claim("postgres")).url
+        return connect_part.Connect(
+            self.home, self.ports.claim("connect"), brokers, java_parts.find_java(),
+            java_parts.class_path(java_parts.MAVEN, progress), urlsplit(postgres).password or "",
+        )  # fmt: skip
+
+
+async def start(service: Service) -> str:
+    """Init, start and wait for one part; return its version. A part that answers already is left alone."""
+    await asyncio.to_thread(service.init)
+    await asyncio.to_thread(service.start)
+    return await until_ready(service)

@@ -1,0 +1,78 @@
+"""Keeps the parts running: one that died is started again, with backoff and a line in the log; the facts stay true."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from nova_feed.errors import NovaError
+from nova_feed.local.service import Service
+from nova_feed.local.stack import Stack
+
+log = structlog.get_logger(__name__)
+LOOK_EVERY_S = 0.25
+LONGEST_PAUSE_S = 30.0
+
+
+@dataclass(slots=True)
+class _Health:
+    restarts: int = 0
+    pause_s: float = 0.25
+    again_at: float = 0.0
+
+
+class Facts:
+    """``demo.json``: where everything is, for scripts. Written whole, under another name first."""
+
+    def __init__(self, path: Path, fixed: Mapping[str, Any]) -> None:
+        self._path, self._fixed = path, dict(fixed)
+        self._written: dict[str, Any] = {}
+
+    def write(self, parts: Mapping[str, Service], restarts: Mapping[str, int]) -> None:
+        """Write when something changed."""
+        pids = {name: list(part.pids) if name == "api" else next(iter(part.pids), None) for name, part in parts.items()}
+        facts = self._fixed | {"pids": {n: p for n, p in pids.items() if p is not None}, "restarts": dict(restarts)}
+        if facts != self._written:
+            partial = self._path.with_suffix(".partial")
+            partial.touch(mode=0o600)
+            partial.write_text(json.dumps(facts, indent=1) + "\n")
+            partial.replace(self._path)
+            self._written = facts
+
+    def remove(self) -> None:
+        """There is nothing to be found any more."""
+        self._path.unlink(missing_ok=True)
+
+
+async def supervise(stack: Stack, facts: Facts, stop: asyncio.Event) -> None:
+    """Until ``stop``: look at every part four times a second, and start what died, after growing pauses."""
+    health = {name: _Health() for name in stack.parts}
+    loop = asyncio.get_running_loop()
+    while not stop.is_set():
+        for name, part in stack.parts.items():
+            if not part.alive() and loop.time() >= health[name].again_at:
+                _restart(part, health[name], loop.time())
+        facts.write(stack.parts, {name: state.restarts for name, state in health.items()})
+        try:
+            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+        except TimeoutError:
+            continue
+
+
+def _restart(part: Service, state: _Health, now: float) -> None:
+    # A part that ran well for a minute starts with a clean slate; one that dies again and again waits longer.
+    state.pause_s = 0.25 if now - state.again_at > 60 else min(state.pause_s * 2, LONGEST_PAUSE_S)
+    state.again_at = now + state.pause_s
+    state.restarts += 1
+    log.warning("part.restarted", part=part.name, restarts=state.restarts)
+    try:
+        part.init()
+        part.start()
+    except (NovaError, OSError) as error:
+        log.error("part.not_started", part=part.name, error=str(error))

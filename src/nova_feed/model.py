@@ -1,0 +1,37 @@
+"""Words of the domain that more than one stage speaks. Ids are 64-bit; times are UTC milliseconds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+MAX_ID = 2**63 - 1
+
+
+class Action(StrEnum):
+    """What a client may report about a post."""
+
+    IMPRESSION = "impression"
+    VIEW = "view"
+    CLICK = "click"
+    LIKE = "like"
+    COMMENT = "comment"
+    SHARE = "share"
+    DWELL = "dwell"
+    HIDE = "hide"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One client event as it travels through the outbox and Kafka. ``seq`` is PostgreSQL's identity of it."""
+
+    seq: int
+    event_id: str
+    event_time: int
+    user_id: int
+    post_id: int
+    author_id: int
+    action: Action
+    dwell_ms: int = 0
+    device: str = ""
+    app_ver: str = ""

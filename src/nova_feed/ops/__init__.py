@@ -1,0 +1,1 @@
+"""What the person on call needs: metrics (name, meaning, remedy), health, logs."""

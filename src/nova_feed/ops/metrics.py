@@ -1,0 +1,66 @@
+"""Every metric: name, labels, meaning, remedy. Nothing else in the product makes one.
+
+Processes of one host share ``PROMETHEUS_MULTIPROC_DIR``; any of them answers for all.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+
+NAMESPACE = "nova_feed"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.8, 1, 2, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a person reads about a metric."""
+
+    name: str
+    labels: tuple[str, ...]
+    meaning: str
+    remedy: str
+
+
+TABLE: list[Told] = []
+
+
+def _counter(name: str, labels: tuple[str, ...], meaning: str, remedy: str) -> Counter:
+    TABLE.append(Told(f"{NAMESPACE}_{name}_total", labels, meaning, remedy))
+    return Counter(name, meaning, labels, namespace=NAMESPACE)
+
+
+def _histogram(name: str, labels: tuple[str, ...], meaning: str, remedy: str) -> Histogram:
+    TABLE.append(Told(f"{NAMESPACE}_{name}", labels, meaning, remedy))
+    return Histogram(name, meaning, labels, namespace=NAMESPACE, buckets=_SECONDS)
+
+
+API_REQUESTS = _counter(
+    "api_requests", ("route", "method", "status"), "HTTP requests answered.", "5xx rising: see the log by request id."
+)
+API_SECONDS = _histogram(
+    "api_request_duration_seconds", ("route",), "Time to answer a request.", "Compare cached with ranked feeds first."
+)
+FEED_REQUESTS = _counter(
+    "feed_requests", ("algo", "source", "cache_hit"), "Feed pages by where they came from.",
+    "source=timeline with algo=ch is fallback: look at ClickHouse.",
+)  # fmt: skip
+POSTS_REMOVED = _counter(
+    "feed_posts_removed", (), "Rows of frozen lists dropped when a page was cut (deleted, blocked, muted, unfollowed).",
+    "Rising without reason: lists live too long, or CDC is late.",
+)  # fmt: skip
+EVENTS = _counter(
+    "events", ("status",), "Client events by result: accepted, duplicate, invalid.",
+    "invalid rising: a client release sends something new.",
+)  # fmt: skip
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

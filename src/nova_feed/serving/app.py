@@ -1,0 +1,54 @@
+"""The ASGI application: routes listed by hand, middleware, exception handlers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from nova_feed.clock import Clock
+from nova_feed.serving import problems
+from nova_feed.serving.event_routes import events
+from nova_feed.serving.feed_routes import feed
+from nova_feed.serving.health_routes import health, live, metrics, ready
+from nova_feed.serving.observe import Observe
+from nova_feed.serving.openapi import openapi
+from nova_feed.serving.state import ApiState
+
+ROUTES = (
+    Route("/api/v1/feed", feed, methods=["GET"]),
+    Route("/api/v1/events", events, methods=["POST"]),
+    Route("/health", health, methods=["GET"]),
+    Route("/health/live", live, methods=["GET"]),
+    Route("/health/ready", ready, methods=["GET"]),
+    Route("/metrics", metrics, methods=["GET"]),
+    Route("/openapi.json", openapi, methods=["GET"]),
+)
+OpenState = Callable[[], AbstractAsyncContextManager[ApiState]]
+
+
+def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = ()) -> Starlette:
+    """The application; ``open_state`` makes and closes what a process holds."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_state() as state:
+            app.state.api = state
+            yield
+            state.stopping = True
+
+    cors = Middleware(
+        CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["authorization", "content-type", "x-request-id"], expose_headers=["x-request-id"], max_age=600,
+    )  # fmt: skip
+    return Starlette(
+        routes=list(ROUTES),
+        middleware=[Middleware(Observe, clock=clock), *([cors] if cors_origins else [])],
+        exception_handlers={HTTPException: problems.http_error, **dict.fromkeys(problems.TABLE, problems.answer)},
+        lifespan=lifespan,
+    )

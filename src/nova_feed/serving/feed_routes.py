@@ -1,0 +1,85 @@
+"""GET /api/v1/feed."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nova_feed.clock import rfc3339
+from nova_feed.feed.service import TIMELINE, Page
+from nova_feed.ops import metrics
+from nova_feed.ranking import Source, explain
+from nova_feed.serving.observe import tell
+from nova_feed.serving.query import FeedQuery, feed_query
+from nova_feed.serving.schemas import FeedPost, FeedResponse, FeedSource
+from nova_feed.serving.state import principal_of, state_of
+
+_SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bits in range(16)}
+
+
+async def feed(request: Request) -> Response:
+    """The caller's own feed: a page of ranked posts, and a cursor to the next one."""
+    state = state_of(request)
+    start = state.clock.monotonic()
+    principal = await principal_of(request)
+    query = feed_query(request.query_params)
+    page = await state.feed.page(principal.user_id, algo=query.algo, limit=query.limit, cursor=query.cursor)
+    took_ms = round((state.clock.monotonic() - start) * 1000, 2)
+    body = render(page, query, now_ms=state.clock.now_ms(), took_ms=took_ms)
+    _record(request, principal.user_id, query, body, page)
+    age = str(body.age_ms // 1000)
+    headers = {"Cache-Control": "private, no-store", "X-Feed-Source": body.source, "X-Feed-Age": age}
+    return Response(msgspec.json.encode(body), headers=headers, media_type="application/json")
+
+
+def render(page: Page, query: FeedQuery, *, now_ms: int, took_ms: float) -> FeedResponse:
+    """A page as it goes over the wire."""
+    frozen = page.frozen
+    source: FeedSource = "timeline" if frozen.source == TIMELINE else "cached" if page.cache_hit else "ranked"
+    return FeedResponse(
+        posts=_posts(page, query),
+        cursor=page.cursor,
+        total_count=len(frozen),
+        cache_hit=page.cache_hit,
+        response_time_ms=took_ms,
+        algo="timeline" if query.algo == TIMELINE else "ch",
+        source=source,
+        fallback=page.fallback,
+        reason=page.reason or None,
+        as_of=rfc3339(frozen.as_of_ms),
+        age_ms=max(0, now_ms - frozen.as_of_ms),
+    )
+
+
+def _posts(page: Page, query: FeedQuery) -> list[FeedPost]:
+    rows, total = page.frozen.candidates, page.frozen.scores.total
+    ranked = page.frozen.as_ranked() if query.explain else None
+    return [
+        FeedPost(
+            post_id=int(rows.post_id[row]),
+            author_id=int(rows.author_id[row]),
+            created_at=rfc3339(int(rows.created_ms[row])),
+            likes=int(rows.likes[row]),
+            comments=int(rows.comments[row]),
+            shares=int(rows.shares[row]),
+            exposures=int(rows.exposures[row]),
+            score=float(total[row]),
+            sources=_SOURCES[int(rows.sources[row])],
+            position=position,
+            relaxed=relaxed,
+            explanation=msgspec.UNSET if ranked is None else explain(ranked, row).as_payload(),
+        )
+        for position, (row, relaxed) in enumerate(
+            zip(page.cut.rows, page.cut.relaxed, strict=True), page.first_position
+        )
+    ]
+
+
+def _record(request: Request, user_id: int, query: FeedQuery, body: FeedResponse, page: Page) -> None:
+    metrics.FEED_REQUESTS.labels(query.algo, body.source, str(body.cache_hit).lower()).inc()
+    metrics.POSTS_REMOVED.inc(page.cut.removed)
+    tell(
+        request.scope, user_id=user_id, algo=query.algo, limit=query.limit, posts=len(body.posts),
+        cache_hit=body.cache_hit, source=body.source, fallback=body.fallback,
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""OpenAPI 3.1, generated from the bodies' types and one table of operations. Served at /openapi.json."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nova_feed import __version__
+from nova_feed.ingest.validate import MOST as MOST_EVENTS
+from nova_feed.ingest.validate import EventIn
+from nova_feed.serving import schemas
+from nova_feed.serving.query import ALGOS, LIMIT, MOST
+
+_BODIES = (
+    schemas.FeedResponse, schemas.EventsResponse, schemas.HealthResponse, schemas.LiveResponse, schemas.Problem, EventIn,
+)  # fmt: skip
+_PROBLEMS = {
+    "400": "Invalid input.", "401": "No valid token.", "403": "Not for this token.", "408": "The body came too slowly.",
+    "410": "The cursor's list has expired.", "413": "The body is too large.", "415": "Not application/json.",
+    "503": "A store is away.",
+}  # fmt: skip
+
+
+async def openapi(request: Request) -> Response:  # noqa: ARG001  the signature of an endpoint
+    """This document."""
+    return Response(_encoded(), media_type="application/json")
+
+
+@cache
+def _encoded() -> bytes:
+    return msgspec.json.encode(document())
+
+
+def document() -> dict[str, Any]:
+    """The whole document, as plain data."""
+    _, components = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
+    feed_parameters = [
+        _parameter("algo", {"enum": list(ALGOS), "default": "ch"}, "ch: ranked; timeline: newest first."),
+        _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}, "Posts per page."),
+        _parameter("cursor", {"type": "string"}, "The `cursor` of the previous page, as it came."),
+        _parameter("explain", {"enum": ["true", "false", "1", "0"], "default": "false"}, "Explain every score."),
+    ]
+    batch = {
+        "type": "object", "required": ["events"], "additionalProperties": False,
+        "properties": {"events": {"type": "array", "minItems": 1, "maxItems": MOST_EVENTS, "items": _ref("EventIn")}},
+    }  # fmt: skip
+    health = {"200": _answer("HealthResponse", "Answering."), "503": _answer("HealthResponse", "Not answering.")}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Nova Feed", "version": __version__, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "security": [{"bearer": []}],
+        "paths": {
+            "/api/v1/feed": {"get": _operation("feed", "The caller's feed, ranked.", "FeedResponse", "200",
+                                               ("400", "401", "410", "503"), parameters=feed_parameters)},
+            "/api/v1/events": {"post": _operation("events", "Send up to 100 events.", "EventsResponse", "202",
+                                                  ("400", "401", "408", "413", "415", "503"),
+                                                  requestBody={"required": True, "content": {"application/json": {"schema": batch}}})},
+            "/health": {"get": _open("health", "State and latency of each part.", health)},
+            "/health/live": {"get": _open("live", "Whether the process runs.", {"200": _answer("LiveResponse", "It runs.")})},
+            "/health/ready": {"get": _open("ready", "Whether to send requests here.", health)},
+            "/metrics": {"get": _open("metrics", "Prometheus metrics (loopback listeners only).",
+                                      {"200": {"description": "Text format.", "content": {"text/plain": {}}},
+                                       "404": _answer("Problem", "Not on this listener.", "application/problem+json")})},
+            "/openapi.json": {"get": _open("openapi", "This document.", {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}})},
+        },
+        "components": {"schemas": components, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}},
+    }  # fmt: skip
+
+
+def _operation(
+    name: str, summary: str, body: str, status: str, problems: tuple[str, ...], **more: Any
+) -> dict[str, Any]:
+    answers = {status: _answer(body, summary)}
+    answers |= {code: _answer("Problem", _PROBLEMS[code], "application/problem+json") for code in problems}
+    return {"operationId": name, "summary": summary, "responses": answers, **more}
+
+
+def _open(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+    return {"operationId": name, "summary": summary, "security": [], "responses": answers}
+
+
+def _answer(body: str, description: str, media: str = "application/json") -> dict[str, Any]:
+    return {"description": description, "content": {media: {"schema": _ref(body)}}}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}

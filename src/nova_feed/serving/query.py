@@ -1,0 +1,64 @@
+"""Query parameters, strictly: unknown names, repetitions and wrong values are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import QueryParams
+
+from nova_feed.errors import InvalidInputError
+
+LIMIT, MOST = 50, 100
+ALGOS = ("ch", "timeline")
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedQuery:
+    """Parameters of GET /api/v1/feed."""
+
+    algo: str
+    limit: int
+    cursor: str | None
+    explain: bool
+
+
+def feed_query(parameters: QueryParams) -> FeedQuery:
+    """Raises InvalidInputError."""
+    _only(parameters, ("algo", "limit", "cursor", "explain"))
+    return FeedQuery(
+        algo=_choice(parameters, "algo", ALGOS, "ch"),
+        limit=_whole(parameters, "limit", LIMIT, 1, MOST),
+        cursor=parameters.get("cursor"),
+        explain=_TRUTH[_choice(parameters, "explain", tuple(_TRUTH), "false")],
+    )
+
+
+def _only(parameters: QueryParams, names: Sequence[str]) -> None:
+    for name in parameters:
+        if name not in names:
+            raise _wrong(name, f"is not a parameter here; there are {', '.join(names)}")
+        if len(parameters.getlist(name)) > 1:
+            raise _wrong(name, "is given more than once")
+
+
+def _choice(parameters: QueryParams, name: str, choices: Sequence[str], default: str) -> str:
+    value = parameters.get(name, default)
+    if value not in choices:
+        raise _wrong(name, f"is {value[:40]!r}; it must be one of {', '.join(choices)}")
+    return value
+
+
+def _whole(parameters: QueryParams, name: str, default: int, least: int, most: int) -> int:
+    text = parameters.get(name)
+    if text is None:
+        return default
+    # isdecimal alone takes every script's digits; nine of them are more than any limit needs.
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and least <= int(text) <= most):
+        raise _wrong(name, f"is {text[:40]!r}; it must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def _wrong(field: str, reason: str) -> InvalidInputError:
+    return InvalidInputError(f"{field[:40]} {reason}", [{"field": field[:40], "reason": reason}])

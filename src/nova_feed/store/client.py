@@ -1,0 +1,96 @@
+"""One ClickHouse: queries from files, answers as columns, failures under one name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.store.native import Columns, parse
+
+# A query of ours that is wrong says nothing about the server's health: these are bugs, and must look like bugs.
+_AWAY = (OperationalError, aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Store:
+    """ClickHouse over HTTP. Every method raises StoreUnavailableError when the server does not answer."""
+
+    def __init__(self, url: str, *, timeout_s: float = 2.0, name: str = "nova") -> None:
+        self._url, self._timeout_s, self._name = url, timeout_s, name
+        self._client: AsyncClient | None = None
+        self._lock = asyncio.Lock()
+
+    async def client(self) -> AsyncClient:
+        """The client, connected at the first call; makes the URL's database when it is not there."""
+        async with self._lock:
+            if self._client is None:
+                try:
+                    self._client = await self._connect()
+                except _AWAY as error:
+                    raise StoreUnavailableError("clickhouse", _reason(error)) from error
+            return self._client
+
+    async def _connect(self) -> AsyncClient:
+        at = urlsplit(self._url)
+        database = at.path.lstrip("/") or "default"
+        options: dict[str, Any] = {
+            "interface": at.scheme, "host": at.hostname, "port": at.port or 8123, "client_name": self._name,
+            "username": unquote(at.username) if at.username else None,
+            "password": unquote(at.password) if at.password else "",
+            "autogenerate_session_id": False, "connect_timeout": 2, "send_receive_timeout": 60, "query_retries": 0,
+        }  # fmt: skip
+        async with await clickhouse_connect.get_async_client(**options) as server:
+            await server.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", parameters={"name": database})
+        return await clickhouse_connect.get_async_client(**options, database=database, connector_limit=32)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def version(self) -> str:
+        """The server's version, by a real query."""
+        columns = await self._run("SELECT version() AS version", {})
+        return str(columns["version"][0])
+
+    async def select(self, query: str, **parameters: Any) -> Columns:
+        """Run ``sql/queries/<query>.sql``: column name -> array, one element per row."""
+        return await self._run(read(query), parameters)
+
+    async def sql(self, sql: str, **parameters: Any) -> Columns:
+        """Run SQL of ours (never a caller's) with bound parameters: column name -> array."""
+        return await self._run(sql, parameters)
+
+    async def _run(self, sql: str, parameters: Mapping[str, Any]) -> Columns:
+        settings = {"max_execution_time": self._timeout_s}
+        try:
+            async with asyncio.timeout(self._timeout_s + 0.25):
+                client = self._client or await self.client()
+                body = await client.raw_query(sql, dict(parameters), settings, fmt="Native")
+        except _AWAY as error:
+            raise StoreUnavailableError("clickhouse", _reason(error)) from error
+        except ClickHouseError as error:
+            if "TIMEOUT_EXCEEDED" in str(error) or "TOO_MANY_SIMULTANEOUS" in str(error):
+                raise StoreUnavailableError("clickhouse", _reason(error)) from error
+            raise
+        return parse(body)
+
+
+@cache
+def read(query: str) -> str:
+    """The text of a query file."""
+    return (files("nova_feed.store") / "sql" / "queries" / f"{query}.sql").read_text()
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text[:200]

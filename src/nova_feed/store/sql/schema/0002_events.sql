@@ -1,0 +1,95 @@
+-- Client events. ``seq`` is the identity PostgreSQL gave the event when it was accepted: the engine delivers at least
+-- once, so everything here is keyed by it, and no counter is ever a sum.
+CREATE TABLE IF NOT EXISTS events_queue (raw String)
+ENGINE = Kafka
+SETTINGS kafka_broker_list = '${KAFKA_BROKERS}',
+    kafka_topic_list = 'events',
+    kafka_group_name = 'events_group',
+    kafka_format = 'RawBLOB',
+    kafka_num_consumers = ${KAFKA_CONSUMERS},
+    kafka_handle_error_mode = 'stream',
+    kafka_flush_interval_ms = 250,
+    kafka_poll_timeout_ms = 100,
+    kafka_max_block_size = 65536;
+
+CREATE TABLE IF NOT EXISTS events (
+    seq        UInt64,
+    event_id   String,
+    event_time DateTime64(3, 'UTC'),
+    user_id    Int64,
+    post_id    Int64,
+    author_id  Int64,
+    action     LowCardinality(String),
+    dwell_ms   UInt32,
+    device     LowCardinality(String),
+    app_ver    LowCardinality(String)
+) ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(event_time)
+ORDER BY (post_id, action, seq)
+TTL toDateTime(event_time) + INTERVAL 30 DAY;
+
+CREATE TABLE IF NOT EXISTS post_metrics_1h (
+    post_id      Int64,
+    window_start DateTime('UTC'),
+    impressions  AggregateFunction(groupBitmap, UInt64),
+    views        AggregateFunction(groupBitmap, UInt64),
+    clicks       AggregateFunction(groupBitmap, UInt64),
+    likes        AggregateFunction(groupBitmap, UInt64),
+    comments     AggregateFunction(groupBitmap, UInt64),
+    shares       AggregateFunction(groupBitmap, UInt64)
+) ENGINE = AggregatingMergeTree
+ORDER BY (post_id, window_start)
+TTL window_start + INTERVAL 90 DAY;
+
+CREATE TABLE IF NOT EXISTS user_author_90d (
+    user_id      Int64,
+    author_id    Int64,
+    day          Date,
+    interactions AggregateFunction(groupBitmap, UInt64),
+    last_at      SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
+) ENGINE = AggregatingMergeTree
+ORDER BY (user_id, author_id, day)
+TTL day + INTERVAL 120 DAY;
+
+CREATE TABLE IF NOT EXISTS events_parsed (
+    topic LowCardinality(String), partition UInt64, offset UInt64, raw String,
+    seq Nullable(UInt64), event_id String, at Nullable(DateTime64(3, 'UTC')),
+    user_id Nullable(Int64), post_id Nullable(Int64), author_id Nullable(Int64),
+    action String, dwell_ms UInt32, device String, app_ver String, good UInt8
+) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_parse TO events_parsed AS
+WITH JSONExtract(raw, 'Tuple(seq Nullable(UInt64), event_id Nullable(String), event_time Nullable(Int64), user_id Nullable(Int64), post_id Nullable(Int64), author_id Nullable(Int64), action Nullable(String), dwell_ms Nullable(UInt32), device Nullable(String), app_ver Nullable(String))') AS j
+SELECT _topic AS topic, _partition AS partition, _offset AS offset, raw,
+    j.1 AS seq, ifNull(j.2, '') AS event_id,
+    if(j.3 BETWEEN 1 AND 4102444800000, fromUnixTimestamp64Milli(assumeNotNull(j.3), 'UTC'), NULL) AS at,
+    j.4 AS user_id, j.5 AS post_id, j.6 AS author_id,
+    ifNull(j.7, '') AS action, ifNull(j.8, 0) AS dwell_ms, ifNull(j.9, '') AS device, ifNull(j.10, '') AS app_ver,
+    seq IS NOT NULL AND at IS NOT NULL AND user_id > 0 AND post_id > 0 AND author_id IS NOT NULL
+        AND action IN ('impression', 'view', 'click', 'like', 'comment', 'share', 'dwell', 'hide') AS good
+FROM events_queue;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_bad_rows TO bad_rows AS
+SELECT topic, partition, offset, substring(raw, 1, 65536) AS raw FROM events_parsed WHERE NOT ifNull(good, 0);
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_events TO events AS
+SELECT assumeNotNull(seq) AS seq, event_id, assumeNotNull(at) AS event_time, assumeNotNull(user_id) AS user_id,
+    assumeNotNull(post_id) AS post_id, assumeNotNull(author_id) AS author_id, action, dwell_ms, device, app_ver
+FROM events_parsed WHERE good;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_post_metrics TO post_metrics_1h AS
+SELECT assumeNotNull(post_id) AS post_id, toStartOfHour(assumeNotNull(at)) AS window_start,
+    groupBitmapStateIf(assumeNotNull(seq), action = 'impression') AS impressions,
+    groupBitmapStateIf(assumeNotNull(seq), action = 'view') AS views,
+    groupBitmapStateIf(assumeNotNull(seq), action = 'click') AS clicks,
+    groupBitmapStateIf(assumeNotNull(seq), action = 'like') AS likes,
+    groupBitmapStateIf(assumeNotNull(seq), action = 'comment') AS comments,
+    groupBitmapStateIf(assumeNotNull(seq), action = 'share') AS shares
+FROM events_parsed WHERE good GROUP BY post_id, window_start;
+
+-- An impression is no interaction, and hiding a post is none that speaks for its author.
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_user_author TO user_author_90d AS
+SELECT assumeNotNull(user_id) AS user_id, assumeNotNull(author_id) AS author_id, toDate(assumeNotNull(at)) AS day,
+    groupBitmapState(assumeNotNull(seq)) AS interactions, max(assumeNotNull(at)) AS last_at
+FROM events_parsed WHERE good AND action IN ('view', 'click', 'share', 'dwell')
+GROUP BY user_id, author_id, day;

@@ -1,0 +1,80 @@
+-- What the ranker reads: small tables that refreshable views swap whole, so a query never sees a half-built one.
+
+-- Posts of the last 72 h with their current counters, ordered by author. Likes and comments are counted from their own
+-- tables (an unlike takes its like back); shares and exposures from events.
+CREATE MATERIALIZED VIEW IF NOT EXISTS hot_posts REFRESH EVERY 1 SECOND
+ENGINE = MergeTree ORDER BY (author_id, created_at) SETTINGS index_granularity = 512
+AS WITH
+    fresh AS (
+        SELECT id, author_id, created_at FROM posts FINAL
+        WHERE created_at >= now64(3) - INTERVAL 72 HOUR AND created_at <= now64(3) + INTERVAL 5 MINUTE
+    ),
+    liked AS (
+        SELECT post_id, count() AS n, countIf(created_at >= now64(3) - INTERVAL 24 HOUR) AS n_24h
+        FROM likes FINAL WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
+    ),
+    commented AS (
+        SELECT post_id, count() AS n, countIf(created_at >= now64(3) - INTERVAL 24 HOUR) AS n_24h
+        FROM comments FINAL WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
+    ),
+    seen AS (
+        SELECT post_id, groupBitmapMerge(impressions) AS exposures, groupBitmapMerge(shares) AS n,
+            groupBitmapMergeIf(shares, window_start >= toStartOfHour(now() - INTERVAL 24 HOUR)) AS n_24h
+        FROM post_metrics_1h WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
+    ),
+    dwelt AS (
+        SELECT post_id, sum(dwell_ms) AS ms
+        FROM events FINAL WHERE action = 'dwell' AND post_id IN (SELECT id FROM fresh) GROUP BY post_id
+    )
+SELECT fresh.id AS post_id, fresh.author_id AS author_id, fresh.created_at AS created_at,
+    toInt64(liked.n) AS likes, toInt64(commented.n) AS comments, toInt64(seen.n) AS shares,
+    toInt64(seen.exposures) AS exposures, toInt64(dwelt.ms) AS dwell_ms_sum,
+    toInt64(liked.n_24h + 2 * commented.n_24h + 3 * seen.n_24h) AS trend_24h
+FROM fresh
+LEFT JOIN liked ON liked.post_id = fresh.id
+LEFT JOIN commented ON commented.post_id = fresh.id
+LEFT JOIN seen ON seen.post_id = fresh.id
+LEFT JOIN dwelt ON dwelt.post_id = fresh.id
+SETTINGS join_use_nulls = 0;
+
+-- The newest 20 posts of every author within 90 days: what affinity proposes beyond the hot ones.
+CREATE MATERIALIZED VIEW IF NOT EXISTS author_posts REFRESH EVERY 30 SECOND
+ENGINE = MergeTree ORDER BY (author_id, created_at) SETTINGS index_granularity = 512
+AS WITH
+    newest AS (
+        SELECT id, author_id, created_at FROM posts FINAL
+        WHERE created_at >= now64(3) - INTERVAL 90 DAY AND created_at <= now64(3) + INTERVAL 5 MINUTE
+        ORDER BY created_at DESC LIMIT 20 BY author_id
+    ),
+    liked AS (SELECT post_id, count() AS n FROM likes FINAL WHERE post_id IN (SELECT id FROM newest) GROUP BY post_id),
+    commented AS (SELECT post_id, count() AS n FROM comments FINAL WHERE post_id IN (SELECT id FROM newest) GROUP BY post_id),
+    seen AS (
+        SELECT post_id, groupBitmapMerge(impressions) AS exposures, groupBitmapMerge(shares) AS n
+        FROM post_metrics_1h WHERE post_id IN (SELECT id FROM newest) GROUP BY post_id
+    )
+SELECT newest.id AS post_id, newest.author_id AS author_id, newest.created_at AS created_at,
+    toInt64(liked.n) AS likes, toInt64(commented.n) AS comments, toInt64(seen.n) AS shares,
+    toInt64(seen.exposures) AS exposures
+FROM newest
+LEFT JOIN liked ON liked.post_id = newest.id
+LEFT JOIN commented ON commented.post_id = newest.id
+LEFT JOIN seen ON seen.post_id = newest.id
+SETTINGS join_use_nulls = 0;
+
+-- All interactions of a pair within 90 days: likes and comments from their tables, the rest from events.
+CREATE MATERIALIZED VIEW IF NOT EXISTS affinity REFRESH EVERY 15 SECOND
+ENGINE = MergeTree ORDER BY (user_id, author_id) SETTINGS index_granularity = 512
+AS WITH authors AS (SELECT id, author_id FROM posts FINAL)
+SELECT user_id, author_id, toInt64(sum(n)) AS interactions
+FROM (
+    SELECT user_id, authors.author_id AS author_id, count() AS n FROM likes FINAL INNER JOIN authors ON authors.id = likes.post_id
+    WHERE likes.created_at >= now64(3) - INTERVAL 90 DAY GROUP BY user_id, author_id
+    UNION ALL
+    SELECT user_id, authors.author_id AS author_id, count() AS n FROM comments FINAL INNER JOIN authors ON authors.id = comments.post_id
+    WHERE comments.created_at >= now64(3) - INTERVAL 90 DAY GROUP BY user_id, author_id
+    UNION ALL
+    SELECT user_id, author_id, groupBitmapMerge(interactions) AS n FROM user_author_90d
+    WHERE day >= today() - 90 GROUP BY user_id, author_id
+)
+WHERE user_id != author_id AND author_id > 0
+GROUP BY user_id, author_id;

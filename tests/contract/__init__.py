@@ -1,0 +1,1 @@
+"""A server or fake of ours behaves as the real one does."""

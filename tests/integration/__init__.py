@@ -1,0 +1,1 @@
+"""One joint of the path at a time, on real servers."""

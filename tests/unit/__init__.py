@@ -1,0 +1,1 @@
+"""Without servers: no test here can open a socket."""

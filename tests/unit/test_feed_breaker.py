@@ -1,0 +1,153 @@
+"""The breaker, moment by moment on a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.feed.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
+from tests.unit.test_clock import VirtualClock
+
+Action = Callable[[], Awaitable[str]]
+
+
+async def works() -> str:
+    return "answer"
+
+
+async def is_away() -> str:
+    raise StoreUnavailableError("clickhouse", "no answer")
+
+
+async def is_wrong() -> str:
+    raise LookupError("a wrong query")
+
+
+async def never_asked() -> str:
+    raise AssertionError("the breaker let a call through")
+
+
+async def fail(breaker: Breaker, times: int, action: Action = is_away) -> None:
+    for _ in range(times):
+        with pytest.raises((StoreUnavailableError, LookupError)):
+            await breaker.call(action)
+
+
+async def opened(clock: VirtualClock) -> Breaker:
+    breaker = Breaker("clickhouse", clock)
+    await fail(breaker, 3)
+    return breaker
+
+
+async def test_it_opens_at_the_third_failure_in_a_row() -> None:
+    breaker = Breaker("clickhouse", VirtualClock())
+    await fail(breaker, 2)
+    assert breaker.state == CLOSED
+    await fail(breaker, 1)
+    assert breaker.state == OPEN
+
+
+async def test_a_success_in_between_begins_the_count_anew() -> None:
+    breaker = Breaker("clickhouse", VirtualClock())
+    for _ in range(5):
+        await fail(breaker, 2)
+        assert await breaker.call(works) == "answer"
+    assert breaker.state == CLOSED
+
+
+async def test_errors_of_the_question_say_nothing_about_the_store() -> None:
+    breaker = Breaker("clickhouse", VirtualClock())
+    await fail(breaker, 10, is_wrong)
+    assert breaker.state == CLOSED
+
+
+async def test_an_open_breaker_asks_nobody_and_names_the_store() -> None:
+    breaker = await opened(VirtualClock())
+    with pytest.raises(StoreUnavailableError, match="clickhouse is unavailable: its breaker is open"):
+        await breaker.call(never_asked)
+
+
+async def test_it_stays_open_for_thirty_seconds() -> None:
+    clock = VirtualClock()
+    breaker = await opened(clock)
+    clock.pass_s(29.999)
+    assert breaker.state == OPEN
+    clock.pass_s(0.001)
+    assert breaker.state == HALF_OPEN
+
+
+async def test_wall_time_that_steps_changes_nothing() -> None:
+    clock = VirtualClock()
+    breaker = await opened(clock)
+    clock.ms += 10**9
+    assert breaker.state == OPEN
+
+
+async def test_a_probe_that_works_closes_it() -> None:
+    clock = VirtualClock()
+    breaker = await opened(clock)
+    clock.pass_s(30)
+    assert await breaker.call(works) == "answer"
+    assert breaker.state == CLOSED
+    await fail(breaker, 2)
+    assert breaker.state == CLOSED
+
+
+async def test_a_probe_that_fails_opens_it_for_another_thirty_seconds() -> None:
+    clock = VirtualClock()
+    breaker = await opened(clock)
+    clock.pass_s(30)
+    await fail(breaker, 1)
+    assert breaker.state == OPEN
+    clock.pass_s(29.999)
+    assert breaker.state == OPEN
+    clock.pass_s(0.001)
+    assert breaker.state == HALF_OPEN
+
+
+async def begin_probe(breaker: Breaker, answer: asyncio.Future[str]) -> asyncio.Task[str]:
+    """A probe under way: it is answered when ``answer`` is."""
+    asked = asyncio.Event()
+
+    async def ask() -> str:
+        asked.set()
+        return await answer
+
+    probe = asyncio.create_task(breaker.call(ask))
+    await asked.wait()
+    return probe
+
+
+async def test_one_probe_goes_through_while_the_others_still_fail() -> None:
+    clock = VirtualClock()
+    breaker = await opened(clock)
+    clock.pass_s(30)
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    probe = await begin_probe(breaker, answer)
+    await fail(breaker, 5, never_asked)
+    answer.set_result("answer")
+    assert await probe == "answer"
+    assert await breaker.call(works) == "answer"
+
+
+async def test_a_probe_that_is_cancelled_leaves_its_place_to_the_next() -> None:
+    clock = VirtualClock()
+    breaker = await opened(clock)
+    clock.pass_s(30)
+    probe = await begin_probe(breaker, asyncio.get_running_loop().create_future())
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    assert breaker.state == HALF_OPEN
+    assert await breaker.call(works) == "answer"
+
+
+async def test_a_probe_with_a_wrong_question_leaves_its_place_to_the_next() -> None:
+    clock = VirtualClock()
+    breaker = await opened(clock)
+    clock.pass_s(30)
+    await fail(breaker, 1, is_wrong)
+    assert breaker.state == HALF_OPEN
+    assert await breaker.call(works) == "answer"

@@ -1,0 +1,166 @@
+"""Coalesced misses: who waits for what, with a store that answers when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from nova_feed.feed.coalesce import Coalescer
+
+
+class Store:
+    """Takes batches, and answers each when the test says so."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, ...]] = []
+        self._answers: list[asyncio.Future[None]] = []
+        self._came = asyncio.Condition()
+        self._open = False
+
+    async def load(self, viewers: Sequence[int]) -> Mapping[int, str]:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        async with self._came:
+            self.batches.append(tuple(viewers))
+            self._came.notify_all()
+        if not self._open:
+            await answer
+        return {viewer: f"answer {viewer}" for viewer in viewers}
+
+    async def has(self, batches: int) -> None:
+        async with self._came:
+            await self._came.wait_for(lambda: len(self.batches) >= batches)
+
+    def answer(self, batch: int) -> None:
+        self._answers[batch].set_result(None)
+
+    def fail(self, batch: int, error: Exception) -> None:
+        self._answers[batch].set_exception(error)
+
+    async def answer_all(self, *asked: asyncio.Task[str]) -> list[str]:
+        """From now on every batch is answered at once."""
+        self._open = True
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_result(None)
+        return list(await asyncio.gather(*asked))
+
+
+def ask(coalescer: Coalescer[str], *viewers: int) -> list[asyncio.Task[str]]:
+    return [asyncio.create_task(coalescer.get(viewer)) for viewer in viewers]
+
+
+async def test_a_lone_miss_waits_for_nobody() -> None:
+    store = Store()
+    [asked] = ask(Coalescer(store.load), 1)
+    await store.has(1)
+    assert store.batches == [(1,)]
+    assert await store.answer_all(asked) == ["answer 1"]
+
+
+async def test_callers_of_one_viewer_share_one_load_while_it_runs() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load)
+    asked = ask(coalescer, *[1] * 20)
+    await store.has(1)
+    asked += ask(coalescer, *[1] * 20)
+    assert await store.answer_all(*asked) == ["answer 1"] * 40
+    assert store.batches == [(1,)]
+
+
+async def test_a_load_that_is_over_is_not_remembered() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load)
+    await store.answer_all(*ask(coalescer, 1))
+    [again] = ask(coalescer, 1)
+    await store.has(2)
+    store.answer(1)
+    assert await again == "answer 1"
+
+
+async def test_viewers_who_come_while_a_batch_runs_share_the_next() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load, at_once=1)
+    asked = ask(coalescer, 1)
+    await store.has(1)
+    asked += ask(coalescer, 2, 3, 4, 3)
+    answers = await store.answer_all(*asked)
+    assert answers == ["answer 1", "answer 2", "answer 3", "answer 4", "answer 3"]
+    assert store.batches == [(1,), (2, 3, 4)]
+
+
+async def test_no_batch_is_larger_than_allowed_and_nobody_is_left_out() -> None:
+    store = Store()
+    asked = ask(Coalescer(store.load, most=8, at_once=2), *range(1, 61))
+    assert await store.answer_all(*asked) == [f"answer {viewer}" for viewer in range(1, 61)]
+    assert max(map(len, store.batches)) == 8
+    assert sorted(viewer for batch in store.batches for viewer in batch) == list(range(1, 61))
+
+
+async def test_no_more_batches_are_under_way_than_allowed() -> None:
+    store = Store()
+    asked = ask(Coalescer(store.load, at_once=2), *range(1, 31))
+    await store.has(2)
+    assert len(store.batches) == 2
+    await store.answer_all(*asked)
+    assert [len(batch) for batch in store.batches] == [1, 1, 28]
+
+
+async def test_an_error_reaches_all_who_wait_for_the_batch_and_nobody_else() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load, at_once=1)
+    first = ask(coalescer, 1)
+    await store.has(1)
+    crowd = ask(coalescer, 2, 2, 3)
+    store.answer(0)
+    await store.has(2)
+    store.fail(1, ConnectionError("gone"))
+    assert [str(error) for error in await asyncio.gather(*crowd, return_exceptions=True)] == ["gone"] * 3
+    assert await first[0] == "answer 1"
+
+
+async def test_after_an_error_the_next_is_loaded_anew() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load)
+    [asked] = ask(coalescer, 1)
+    await store.has(1)
+    store.fail(0, ConnectionError("gone"))
+    with pytest.raises(ConnectionError):
+        await asked
+    [again] = ask(coalescer, 1)
+    await store.has(2)
+    store.answer(1)
+    assert await again == "answer 1"
+
+
+async def test_a_caller_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
+    store = Store()
+    patient, hasty = ask(Coalescer(store.load), 1, 1)
+    await store.has(1)
+    hasty.cancel()
+    await asyncio.gather(hasty, return_exceptions=True)
+    assert await store.answer_all(patient) == ["answer 1"]
+
+
+async def test_a_batch_that_everybody_gave_up_frees_its_place() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load, at_once=1)
+    [hasty] = ask(coalescer, 1)
+    await store.has(1)
+    hasty.cancel()
+    await asyncio.gather(hasty, return_exceptions=True)
+    [next_one] = ask(coalescer, 2)
+    store.fail(0, ConnectionError("gone"))
+    await store.has(2)
+    store.answer(1)
+    assert await next_one == "answer 2"
+
+
+async def test_a_viewer_whom_the_load_forgot_gets_an_error_and_waits_no_longer() -> None:
+    async def forgetful(viewers: Sequence[int]) -> Mapping[int, str]:
+        return {}
+
+    with pytest.raises(KeyError):
+        await Coalescer(forgetful).get(1)
