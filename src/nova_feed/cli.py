@@ -143,6 +143,34 @@ def cdc_register(home: Path) -> None:
     click.echo("the connector runs")
 
 
+@nova.group()
+def events() -> None:
+    """Client events: is each counted, and counted once?"""
+
+
+@events.command("verify")
+@HOME
+@click.option("--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="How far back.")
+@click.option("--wait", is_flag=True, help="Until nothing is pending, for up to 20 s.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def events_verify(home: Path, hours: int, wait: bool, as_json: bool) -> None:
+    """Print the ledger: accepted = stored + pending; exit 1 when it does not add up."""
+    from nova_feed.commands import events as command
+
+    if not _run(command.show_verify(_settings(home), _console(), hours, wait=wait, as_json=as_json)):
+        sys.exit(1)
+
+
+@events.command("replay")
+@HOME
+@click.option("--from", "since", required=True, help='"beginning", or a time like 2026-11-25T08:00:00Z.')
+def events_replay(home: Path, since: str) -> None:
+    """Let ClickHouse read the events again; no count changes."""
+    from nova_feed.commands import events as command
+
+    _run(command.replay(_settings(home), since, _console()))
+
+
 @nova.command()
 @HOME
 @click.argument("user_id", type=click.IntRange(1))

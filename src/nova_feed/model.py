@@ -23,9 +23,10 @@ class Action(StrEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One client event as it travels through the outbox and Kafka. ``seq`` is PostgreSQL's identity of it."""
+    """One client event as it travels through Kafka. ``seq`` is PostgreSQL's identity of it; times are milliseconds."""
 
     seq: int
+    accepted_at: int
     event_id: str
     event_time: int
     user_id: int

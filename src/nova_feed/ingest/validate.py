@@ -41,13 +41,23 @@ class _Batch(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """An item fit to be accepted. ``key`` recognises it when it comes again; it is unique within a subject."""
+    """An item fit to be accepted.
+
+    ``key`` recognises it when its subject sends it again; ``digest`` (of 63 bits, not 0) is of all it says, and 0 when
+    the client gave no event_id: then there is nothing to compare.
+    """
 
     index: int
     event: EventIn
     user_id: int
     event_time_ms: int
     key: uuid.UUID
+    digest: int
+
+    @property
+    def timeless(self) -> bool:
+        """Whether a retry may carry another time than the first try: the client named the event, but gave no time."""
+        return self.event.event_time is None and self.event.event_id is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +93,10 @@ def validate(index: int, raw: msgspec.Raw, *, subject_id: int, any_user: bool, n
     fault = _fault(event, time_ms, now_ms)
     if fault is None and user_id != subject_id and not any_user:
         fault = "user_id: must be the token's own subject"
-    return (
-        Valid(index, event, user_id, time_ms, _key(event, user_id, time_ms)) if fault is None else Invalid(index, fault)
-    )
+    if fault is not None:
+        return Invalid(index, fault)
+    digest = _digest(event, user_id) if event.event_id else 0
+    return Valid(index, event, user_id, time_ms, _key(event, subject_id, user_id, time_ms), digest)
 
 
 def _fault(event: EventIn, time_ms: int, now_ms: int) -> str | None:
@@ -102,9 +113,17 @@ def _fault(event: EventIn, time_ms: int, now_ms: int) -> str | None:
     return None
 
 
-def _key(event: EventIn, user_id: int, time_ms: int) -> uuid.UUID:
-    """The client's event_id, or else the spec's hash of user, post, action and second (T068)."""
+def _key(event: EventIn, subject_id: int, user_id: int, time_ms: int) -> uuid.UUID:
+    """The client's event_id, or else the spec's hash of user, post, action and second (T068), within the subject."""
     text = (
-        f"id:{event.event_id}" if event.event_id else f"of:{user_id}:{event.post_id}:{event.action}:{time_ms // 1000}"
+        f"{subject_id}:id:{event.event_id}"
+        if event.event_id
+        else f"{subject_id}:of:{user_id}:{event.post_id}:{event.action}:{time_ms // 1000}"
     )
     return uuid.UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+
+
+def _digest(event: EventIn, user_id: int) -> int:
+    """A number for all that the client said, so that the same event_id with another body is told apart."""
+    said = msgspec.json.encode((user_id, event))
+    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest()) >> 1 | 1

@@ -44,7 +44,7 @@ async def wait_captured(postgres_url: str, store: Store, progress: Progress, dea
     try:
         wanted = await connection.fetchval(
             "SELECT (SELECT count(*) FROM posts) + (SELECT count(*) FROM likes)"
-            " + (SELECT count(*) FROM nova_events_seen)"
+            " + (SELECT count(*) FROM nova_events_seen WHERE seq > 0)"
         )
     finally:
         await connection.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 NAMESPACE = "nova_feed"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.8, 1, 2, 5)
@@ -32,6 +32,11 @@ def _counter(name: str, labels: tuple[str, ...], meaning: str, remedy: str) -> C
     return Counter(name, meaning, labels, namespace=NAMESPACE)
 
 
+def _gauge(name: str, labels: tuple[str, ...], meaning: str, remedy: str) -> Gauge:
+    TABLE.append(Told(f"{NAMESPACE}_{name}", labels, meaning, remedy))
+    return Gauge(name, meaning, labels, namespace=NAMESPACE, multiprocess_mode="mostrecent")
+
+
 def _histogram(name: str, labels: tuple[str, ...], meaning: str, remedy: str) -> Histogram:
     TABLE.append(Told(f"{NAMESPACE}_{name}", labels, meaning, remedy))
     return Histogram(name, meaning, labels, namespace=NAMESPACE, buckets=_SECONDS)
@@ -52,8 +57,20 @@ POSTS_REMOVED = _counter(
     "Rising without reason: lists live too long, or CDC is late.",
 )  # fmt: skip
 EVENTS = _counter(
-    "events", ("status",), "Client events by result: accepted, duplicate, invalid.",
-    "invalid rising: a client release sends something new.",
+    "events", ("status",), "Client events by result: accepted, duplicate, conflict, invalid.",
+    "invalid rising: a client release sends something new; conflict: it uses an event_id twice.",
+)  # fmt: skip
+EVENTS_MISSING = _gauge(
+    "events_missing", (), "Accepted and acknowledged events that ClickHouse did not have when it should.",
+    "They are sent again by themselves; if it stays above 0: `nova events verify`, then the log of the Kafka engine.",
+)  # fmt: skip
+EVENTS_EXTRA = _gauge(
+    "events_extra", (), "Events in ClickHouse that PostgreSQL never accepted.",
+    "PostgreSQL was restored from a backup, or somebody else writes to the topic.",
+)  # fmt: skip
+EVENTS_RESENT = _counter(
+    "events_resent", (), "Events that were sent to Kafka again because they were missing.",
+    "Rising: the broker loses acknowledged records, or ClickHouse commits what it did not store.",
 )  # fmt: skip
 
 

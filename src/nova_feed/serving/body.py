@@ -1,20 +1,32 @@
-"""Request bodies: JSON only, counted while they are read, within a deadline."""
+"""Request bodies: JSON only, counted while they are read and while they are inflated, within a deadline."""
 
 from __future__ import annotations
 
 import asyncio
+import zlib
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 DEADLINE_S = 10.0
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The body. Raises HTTPException 415 for another content type, 413 past ``most`` bytes, 408 past the deadline."""
+    """The body, inflated when it came as gzip; ``most`` bounds what is sent and what it inflates to, in bytes.
+
+    Raises HTTPException: 415 for another content type or encoding, 413 past ``most``, 408 past the deadline, 400 for
+    what is no gzip.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" or request.headers.get("content-encoding"):
-        raise HTTPException(415, "the body must be application/json, without content encoding")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if kind != "application/json" or encoding not in {"identity", "gzip"}:
+        raise HTTPException(415, "the body must be application/json, as it is or with Content-Encoding gzip")
+    body = await _read(request, most)
+    return body if encoding == "identity" else _inflate(body, most)
+
+
+async def _read(request: Request, most: int) -> bytes:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise HTTPException(413, f"the body has {length} bytes; it may have {most}")
@@ -29,3 +41,16 @@ async def read_body(request: Request, most: int) -> bytes:
     except TimeoutError:
         raise HTTPException(408, f"the body did not arrive within {DEADLINE_S:.0f} s") from None
     return b"".join(chunks)
+
+
+def _inflate(body: bytes, most: int) -> bytes:
+    stream = zlib.decompressobj(_GZIP)
+    try:
+        inflated = stream.decompress(body, most + 1)
+    except zlib.error as error:
+        raise HTTPException(400, f"the body is not gzip: {error}") from None
+    if len(inflated) > most:
+        raise HTTPException(413, f"the body inflates to more than {most} bytes")
+    if not stream.eof or stream.unused_data:
+        raise HTTPException(400, "the body must be one whole gzip member")
+    return inflated

@@ -6,6 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nova_feed.ingest.accept import Fate
 from nova_feed.ingest.validate import Invalid, Valid, parse, validate
 from nova_feed.ops import metrics
 from nova_feed.serving.auth import Principal
@@ -28,6 +29,7 @@ async def events(request: Request) -> Response:
         received=len(results),
         accepted=sum(result.status == "accepted" for result in results),
         deduped=sum(result.status == "duplicate" for result in results),
+        conflicts=sum(result.status == "conflict" for result in results),
         invalid=sum(result.status == "invalid" for result in results),
         results=results,
     )
@@ -45,23 +47,32 @@ async def _accept(state: ApiState, principal: Principal, items: list[msgspec.Raw
         validate(i, item, subject_id=principal.user_id, any_user=principal.is_service, now_ms=now_ms)
         for i, item in enumerate(items)
     ]
-    invalid = [verdict for verdict in judged if isinstance(verdict, Invalid)]
     first: dict[object, Valid] = {}
     for verdict in judged:
         if isinstance(verdict, Valid):
             first.setdefault(verdict.key, verdict)
     known, strangers = await state.acceptor.authors(list(first.values())) if first else ([], [])
-    results = {
-        verdict.index: EventResult(verdict.index, "invalid", verdict.reason) for verdict in (*invalid, *strangers)
-    }
+    refused = {item.index: item for item in (*judged, *strangers) if isinstance(item, Invalid)}
+    fates: dict[int, Fate] = {}
     if known:
-        accepted = await state.acceptor.accept(str(principal.user_id), known)
-        state.publisher.publish(accepted)
-        for (item, _), seq in zip(known, accepted.seqs, strict=True):
-            results[item.index] = EventResult(item.index, "accepted" if seq else "duplicate")
-    for verdict in judged:  # repetitions within the batch share the fate of the first, but are counted once
-        if isinstance(verdict, Valid) and verdict.index not in results:
-            fate = results[first[verdict.key].index]
-            same = fate if fate.status == "invalid" else EventResult(0, "duplicate")
-            results[verdict.index] = EventResult(verdict.index, same.status, same.reason)
-    return [results[i] for i in range(len(items))]
+        accepted, known_fates = await state.acceptor.accept(known)
+        if accepted is not None:
+            state.publisher.publish(accepted)
+        fates = {item.index: fate for (item, _), fate in zip(known, known_fates, strict=True)}
+    return [_result(verdict, first, refused, fates) for verdict in judged]
+
+
+def _result(
+    verdict: Valid | Invalid, first: dict[object, Valid], refused: dict[int, Invalid], fates: dict[int, Fate]
+) -> EventResult:
+    """An item's own fate, or that of the first item with its key: what is sent twice in a batch is accepted once."""
+    if isinstance(verdict, Invalid):
+        return EventResult(verdict.index, "invalid", verdict.reason)
+    model = first[verdict.key]
+    if model.index in refused:
+        return EventResult(verdict.index, "invalid", refused[model.index].reason)
+    fate = fates[model.index]
+    if verdict is not model:
+        fate = "conflict" if verdict.digest != model.digest or fate == "conflict" else "duplicate"
+    reason = "event_id: was sent before with another body; that one counts" if fate == "conflict" else None
+    return EventResult(verdict.index, fate, reason)

@@ -46,16 +46,17 @@ class EventResult(msgspec.Struct, omit_defaults=True):
     """The fate of one item."""
 
     index: int
-    status: Literal["accepted", "duplicate", "invalid"]
+    status: Literal["accepted", "duplicate", "conflict", "invalid"]
     reason: str | None = None
 
 
 class EventsResponse(msgspec.Struct):
-    """received = accepted + deduped + invalid."""
+    """received = accepted + deduped + conflicts + invalid."""
 
     received: int
     accepted: int
     deduped: int
+    conflicts: int
     invalid: int
     results: list[EventResult]
 

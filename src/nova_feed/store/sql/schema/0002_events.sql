@@ -10,23 +10,26 @@ SETTINGS kafka_broker_list = '${KAFKA_BROKERS}',
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 250,
     kafka_poll_timeout_ms = 100,
+    kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536;
 
 CREATE TABLE IF NOT EXISTS events (
-    seq        UInt64,
-    event_id   String,
-    event_time DateTime64(3, 'UTC'),
-    user_id    Int64,
-    post_id    Int64,
-    author_id  Int64,
-    action     LowCardinality(String),
-    dwell_ms   UInt32,
-    device     LowCardinality(String),
-    app_ver    LowCardinality(String)
+    seq         UInt64,
+    accepted_at DateTime64(3, 'UTC'),
+    event_id    String,
+    event_time  DateTime64(3, 'UTC'),
+    user_id     Int64,
+    post_id     Int64,
+    author_id   Int64,
+    action      LowCardinality(String),
+    dwell_ms    UInt32,
+    device      LowCardinality(String),
+    app_ver     LowCardinality(String)
 ) ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(event_time)
+PARTITION BY toYYYYMMDD(event_time)
 ORDER BY (post_id, action, seq)
-TTL toDateTime(event_time) + INTERVAL 30 DAY;
+TTL toDateTime(event_time) + INTERVAL 30 DAY
+SETTINGS ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS post_metrics_1h (
     post_id      Int64,
@@ -51,21 +54,35 @@ CREATE TABLE IF NOT EXISTS user_author_90d (
 ORDER BY (user_id, author_id, day)
 TTL day + INTERVAL 120 DAY;
 
+-- What the reconciler compares with PostgreSQL: the seqs by minute of acceptance.
+CREATE TABLE IF NOT EXISTS events_ledger (
+    minute DateTime('UTC'),
+    seqs   AggregateFunction(groupBitmap, UInt64)
+) ENGINE = AggregatingMergeTree
+ORDER BY minute
+TTL minute + INTERVAL 8 DAY;
+
 CREATE TABLE IF NOT EXISTS events_parsed (
     topic LowCardinality(String), partition UInt64, offset UInt64, raw String,
-    seq Nullable(UInt64), event_id String, at Nullable(DateTime64(3, 'UTC')),
+    seq Nullable(UInt64), accepted_at Nullable(DateTime64(3, 'UTC')),
+    event_id String, at Nullable(DateTime64(3, 'UTC')),
     user_id Nullable(Int64), post_id Nullable(Int64), author_id Nullable(Int64),
     action String, dwell_ms UInt32, device String, app_ver String, good UInt8
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_parse TO events_parsed AS
-WITH JSONExtract(raw, 'Tuple(seq Nullable(UInt64), event_id Nullable(String), event_time Nullable(Int64), user_id Nullable(Int64), post_id Nullable(Int64), author_id Nullable(Int64), action Nullable(String), dwell_ms Nullable(UInt32), device Nullable(String), app_ver Nullable(String))') AS j
+WITH JSONExtract(raw, 'Tuple(seq Nullable(UInt64), accepted_at Nullable(Int64), event_id Nullable(String), event_time Nullable(Int64), user_id Nullable(Int64), post_id Nullable(Int64), author_id Nullable(Int64), action Nullable(String), dwell_ms Nullable(UInt32), device Nullable(String), app_ver Nullable(String))') AS j
 SELECT _topic AS topic, _partition AS partition, _offset AS offset, raw,
-    j.1 AS seq, ifNull(j.2, '') AS event_id,
-    if(j.3 BETWEEN 1 AND 4102444800000, fromUnixTimestamp64Milli(assumeNotNull(j.3), 'UTC'), NULL) AS at,
-    j.4 AS user_id, j.5 AS post_id, j.6 AS author_id,
-    ifNull(j.7, '') AS action, ifNull(j.8, 0) AS dwell_ms, ifNull(j.9, '') AS device, ifNull(j.10, '') AS app_ver,
-    seq IS NOT NULL AND at IS NOT NULL AND user_id > 0 AND post_id > 0 AND author_id IS NOT NULL
+    j.1 AS seq,
+    if(j.2 BETWEEN 1 AND 4102444800000, fromUnixTimestamp64Milli(assumeNotNull(j.2), 'UTC'), NULL) AS accepted_at,
+    ifNull(j.3, '') AS event_id,
+    if(j.4 BETWEEN 1 AND 4102444800000, fromUnixTimestamp64Milli(assumeNotNull(j.4), 'UTC'), NULL) AS at,
+    j.5 AS user_id, j.6 AS post_id, j.7 AS author_id,
+    ifNull(j.8, '') AS action, ifNull(j.9, 0) AS dwell_ms, ifNull(j.10, '') AS device, ifNull(j.11, '') AS app_ver,
+    seq > 0 AND user_id > 0 AND post_id > 0 AND author_id IS NOT NULL
+        -- Times within what the table keeps: a block with rows of more than 100 days would be refused, and stop all.
+        AND accepted_at BETWEEN now() - INTERVAL 30 DAY AND now() + INTERVAL 1 DAY
+        AND at BETWEEN accepted_at - INTERVAL 2 DAY AND accepted_at + INTERVAL 1 DAY
         AND action IN ('impression', 'view', 'click', 'like', 'comment', 'share', 'dwell', 'hide') AS good
 FROM events_queue;
 
@@ -73,8 +90,9 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_bad_rows TO bad_rows AS
 SELECT topic, partition, offset, substring(raw, 1, 65536) AS raw FROM events_parsed WHERE NOT ifNull(good, 0);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_events TO events AS
-SELECT assumeNotNull(seq) AS seq, event_id, assumeNotNull(at) AS event_time, assumeNotNull(user_id) AS user_id,
-    assumeNotNull(post_id) AS post_id, assumeNotNull(author_id) AS author_id, action, dwell_ms, device, app_ver
+SELECT assumeNotNull(seq) AS seq, assumeNotNull(accepted_at) AS accepted_at, event_id,
+    assumeNotNull(at) AS event_time, assumeNotNull(user_id) AS user_id, assumeNotNull(post_id) AS post_id,
+    assumeNotNull(author_id) AS author_id, action, dwell_ms, device, app_ver
 FROM events_parsed WHERE good;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_post_metrics TO post_metrics_1h AS
@@ -93,3 +111,7 @@ SELECT assumeNotNull(user_id) AS user_id, assumeNotNull(author_id) AS author_id,
     groupBitmapState(assumeNotNull(seq)) AS interactions, max(assumeNotNull(at)) AS last_at
 FROM events_parsed WHERE good AND action IN ('view', 'click', 'share', 'dwell')
 GROUP BY user_id, author_id, day;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_ledger TO events_ledger AS
+SELECT toStartOfMinute(assumeNotNull(accepted_at)) AS minute, groupBitmapState(assumeNotNull(seq)) AS seqs
+FROM events_parsed WHERE good GROUP BY minute;

@@ -21,20 +21,15 @@ AS WITH
         SELECT post_id, groupBitmapMerge(impressions) AS exposures, groupBitmapMerge(shares) AS n,
             groupBitmapMergeIf(shares, window_start >= toStartOfHour(now() - INTERVAL 24 HOUR)) AS n_24h
         FROM post_metrics_1h WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
-    ),
-    dwelt AS (
-        SELECT post_id, sum(dwell_ms) AS ms
-        FROM events FINAL WHERE action = 'dwell' AND post_id IN (SELECT id FROM fresh) GROUP BY post_id
     )
 SELECT fresh.id AS post_id, fresh.author_id AS author_id, fresh.created_at AS created_at,
     toInt64(liked.n) AS likes, toInt64(commented.n) AS comments, toInt64(seen.n) AS shares,
-    toInt64(seen.exposures) AS exposures, toInt64(dwelt.ms) AS dwell_ms_sum,
+    toInt64(seen.exposures) AS exposures,
     toInt64(liked.n_24h + 2 * commented.n_24h + 3 * seen.n_24h) AS trend_24h
 FROM fresh
 LEFT JOIN liked ON liked.post_id = fresh.id
 LEFT JOIN commented ON commented.post_id = fresh.id
 LEFT JOIN seen ON seen.post_id = fresh.id
-LEFT JOIN dwelt ON dwelt.post_id = fresh.id
 SETTINGS join_use_nulls = 0;
 
 -- The newest 20 posts of every author within 90 days: what affinity proposes beyond the hot ones.
