@@ -70,6 +70,14 @@ class Store:
         """Run SQL of ours (never a caller's) with bound parameters: column name -> array."""
         return await self._run(sql, parameters)
 
+    async def command(self, sql: str) -> None:
+        """Run a statement of ours that answers nothing, for up to 30 s. Raises ClickHouseError, too."""
+        try:
+            async with asyncio.timeout(30):
+                await (self._client or await self.client()).command(sql)
+        except _AWAY as error:
+            raise StoreUnavailableError("clickhouse", _reason(error)) from error
+
     async def _run(self, sql: str, parameters: Mapping[str, Any]) -> Columns:
         settings = {"max_execution_time": self._timeout_s}
         try:
