@@ -7,6 +7,7 @@ import gzip
 import json
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -70,6 +71,21 @@ async def test_an_impression_raises_the_exposures_of_a_hot_post(
         return bool(rows["exposures"].tolist() == [5])
 
     assert await eventually(exposures, 20)
+
+
+async def test_exposures_of_hours_past_and_present_add_up(
+    api: httpx.AsyncClient, stack: LocalStack, clickhouse: Store, post_id: int
+) -> None:
+    times = [(datetime.now(UTC) - timedelta(hours=hours)).isoformat() for hours in (0, 0, 1, 2, 5, 20)]
+    views = [event(post_id, action="impression", event_time=at) for at in times]
+    assert (await send(api, stack, *views)).json()["accepted"] == len(times)
+
+    async def exposures() -> bool:
+        await clickhouse.command("SYSTEM REFRESH VIEW past_counts")
+        rows = await clickhouse.sql("SELECT exposures FROM hot_posts WHERE post_id = {post:Int64}", post=post_id)
+        return bool(rows["exposures"].tolist() == [len(times)])
+
+    assert await eventually(exposures, 30)
 
 
 async def test_a_wrong_item_never_spoils_the_others(api: httpx.AsyncClient, stack: LocalStack, post_id: int) -> None:

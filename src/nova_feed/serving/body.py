@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 DEADLINE_S = 10.0
+DISCARDED = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -28,18 +29,22 @@ async def read_body(request: Request, most: int) -> bytes:
 
 async def _read(request: Request, most: int) -> bytes:
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most:
-        raise HTTPException(413, f"the body has {length} bytes; it may have {most}")
     chunks, size = [], 0
+    too_long = length.isdecimal() and int(length) > most
     try:
         async with asyncio.timeout(DEADLINE_S):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > most:
-                    raise HTTPException(413, f"the body has more than {most} bytes")
-                chunks.append(chunk)
+                # A refusal is only heard by a client that has sent all: what is a little too long is read to its end.
+                if size > most + DISCARDED:
+                    break
+                too_long = too_long or size > most
+                if not too_long:
+                    chunks.append(chunk)
     except TimeoutError:
         raise HTTPException(408, f"the body did not arrive within {DEADLINE_S:.0f} s") from None
+    if too_long:
+        raise HTTPException(413, f"the body has more than {most} bytes")
     return b"".join(chunks)
 
 

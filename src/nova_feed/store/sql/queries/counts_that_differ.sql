@@ -8,9 +8,9 @@ WITH
         FROM events WHERE event_time >= toStartOfHour(toDateTime({from_s:Int64}, 'UTC')) GROUP BY post_id, at
     ),
     post_counts AS (
-        SELECT post_id, window_start AS at, groupBitmapMerge(impressions) AS a, groupBitmapMerge(views) AS b,
-            groupBitmapMerge(clicks) AS c, groupBitmapMerge(likes) AS d, groupBitmapMerge(comments) AS e,
-            groupBitmapMerge(shares) AS f
+        SELECT post_id, window_start AS at, uniqExactMerge(impressions) AS a, uniqExactMerge(views) AS b,
+            uniqExactMerge(clicks) AS c, uniqExactMerge(likes) AS d, uniqExactMerge(comments) AS e,
+            uniqExactMerge(shares) AS f
         FROM post_metrics_1h WHERE window_start >= toStartOfHour(toDateTime({from_s:Int64}, 'UTC')) GROUP BY post_id, at
     ),
     by_pair AS (
@@ -19,7 +19,7 @@ WITH
             AND event_time >= toStartOfDay(toDateTime({from_s:Int64}, 'UTC')) GROUP BY user_id, author_id, at
     ),
     pair_counts AS (
-        SELECT user_id, author_id, day AS at, groupBitmapMerge(interactions) AS a
+        SELECT user_id, author_id, day AS at, uniqExactMerge(interactions) AS a
         FROM user_author_90d WHERE day >= toDate(toDateTime({from_s:Int64}, 'UTC')) GROUP BY user_id, author_id, at
     )
 SELECT toInt64(sum(n)) AS n FROM (

@@ -34,12 +34,12 @@ SETTINGS ttl_only_drop_parts = 1;
 CREATE TABLE IF NOT EXISTS post_metrics_1h (
     post_id      Int64,
     window_start DateTime('UTC'),
-    impressions  AggregateFunction(groupBitmap, UInt64),
-    views        AggregateFunction(groupBitmap, UInt64),
-    clicks       AggregateFunction(groupBitmap, UInt64),
-    likes        AggregateFunction(groupBitmap, UInt64),
-    comments     AggregateFunction(groupBitmap, UInt64),
-    shares       AggregateFunction(groupBitmap, UInt64)
+    impressions  AggregateFunction(uniqExact, UInt64),
+    views        AggregateFunction(uniqExact, UInt64),
+    clicks       AggregateFunction(uniqExact, UInt64),
+    likes        AggregateFunction(uniqExact, UInt64),
+    comments     AggregateFunction(uniqExact, UInt64),
+    shares       AggregateFunction(uniqExact, UInt64)
 ) ENGINE = AggregatingMergeTree
 ORDER BY (post_id, window_start)
 TTL window_start + INTERVAL 90 DAY;
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS user_author_90d (
     user_id      Int64,
     author_id    Int64,
     day          Date,
-    interactions AggregateFunction(groupBitmap, UInt64),
+    interactions AggregateFunction(uniqExact, UInt64),
     last_at      SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
 ) ENGINE = AggregatingMergeTree
 ORDER BY (user_id, author_id, day)
@@ -97,18 +97,18 @@ FROM events_parsed WHERE good;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_post_metrics TO post_metrics_1h AS
 SELECT assumeNotNull(post_id) AS post_id, toStartOfHour(assumeNotNull(at)) AS window_start,
-    groupBitmapStateIf(assumeNotNull(seq), action = 'impression') AS impressions,
-    groupBitmapStateIf(assumeNotNull(seq), action = 'view') AS views,
-    groupBitmapStateIf(assumeNotNull(seq), action = 'click') AS clicks,
-    groupBitmapStateIf(assumeNotNull(seq), action = 'like') AS likes,
-    groupBitmapStateIf(assumeNotNull(seq), action = 'comment') AS comments,
-    groupBitmapStateIf(assumeNotNull(seq), action = 'share') AS shares
+    uniqExactStateIf(assumeNotNull(seq), action = 'impression') AS impressions,
+    uniqExactStateIf(assumeNotNull(seq), action = 'view') AS views,
+    uniqExactStateIf(assumeNotNull(seq), action = 'click') AS clicks,
+    uniqExactStateIf(assumeNotNull(seq), action = 'like') AS likes,
+    uniqExactStateIf(assumeNotNull(seq), action = 'comment') AS comments,
+    uniqExactStateIf(assumeNotNull(seq), action = 'share') AS shares
 FROM events_parsed WHERE good GROUP BY post_id, window_start;
 
 -- An impression is no interaction, and hiding a post is none that speaks for its author.
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_user_author TO user_author_90d AS
 SELECT assumeNotNull(user_id) AS user_id, assumeNotNull(author_id) AS author_id, toDate(assumeNotNull(at)) AS day,
-    groupBitmapState(assumeNotNull(seq)) AS interactions, max(assumeNotNull(at)) AS last_at
+    uniqExactState(assumeNotNull(seq)) AS interactions, max(assumeNotNull(at)) AS last_at
 FROM events_parsed WHERE good AND action IN ('view', 'click', 'share', 'dwell')
 GROUP BY user_id, author_id, day;
 

@@ -1,5 +1,19 @@
 -- What the ranker reads: small tables that refreshable views swap whole, so a query never sees a half-built one.
 
+-- What the events of past hours make of a hot post: numbers, so that the view below merges the sets of the last hour or
+-- two alone. An event belongs to one hour, so the parts add up; one that comes late for its hour is seen at the next
+-- refresh. ``until``: the hour from which on the sets must be asked.
+CREATE MATERIALIZED VIEW IF NOT EXISTS past_counts REFRESH EVERY 5 MINUTE
+ENGINE = MergeTree ORDER BY post_id
+AS WITH toStartOfHour(now('UTC') - INTERVAL 1 HOUR) AS boundary
+SELECT post_id, boundary AS until, uniqExactMerge(impressions) AS exposures, uniqExactMerge(shares) AS n,
+    uniqExactMergeIf(shares, window_start >= toStartOfHour(now('UTC') - INTERVAL 24 HOUR)) AS n_24h
+FROM post_metrics_1h
+WHERE window_start < boundary AND post_id IN (
+    SELECT id FROM posts FINAL WHERE created_at >= now64(3) - INTERVAL 72 HOUR
+)
+GROUP BY post_id;
+
 -- Posts of the last 72 h with their current counters, ordered by author. Likes and comments are counted from their own
 -- tables (an unlike takes its like back); shares and exposures from events. The worker rebuilds it several times a second.
 CREATE MATERIALIZED VIEW IF NOT EXISTS hot_posts REFRESH EVERY 5 SECOND
@@ -18,9 +32,14 @@ AS WITH
         FROM comments FINAL WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
     ),
     seen AS (
-        SELECT post_id, groupBitmapMerge(impressions) AS exposures, groupBitmapMerge(shares) AS n,
-            groupBitmapMergeIf(shares, window_start >= toStartOfHour(now() - INTERVAL 24 HOUR)) AS n_24h
-        FROM post_metrics_1h WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
+        SELECT post_id, sum(e) AS exposures, sum(s) AS n, sum(s24) AS n_24h FROM (
+            SELECT post_id, uniqExactMerge(impressions) AS e, uniqExactMerge(shares) AS s, s AS s24
+            FROM post_metrics_1h
+            WHERE window_start >= (SELECT max(until) FROM past_counts) AND post_id IN (SELECT id FROM fresh)
+            GROUP BY post_id
+            UNION ALL
+            SELECT post_id, exposures AS e, n AS s, n_24h AS s24 FROM past_counts
+        ) GROUP BY post_id
     )
 SELECT fresh.id AS post_id, fresh.author_id AS author_id, fresh.created_at AS created_at,
     toInt64(liked.n) AS likes, toInt64(commented.n) AS comments, toInt64(seen.n) AS shares,
@@ -44,7 +63,7 @@ AS WITH
     liked AS (SELECT post_id, count() AS n FROM likes FINAL WHERE post_id IN (SELECT id FROM newest) GROUP BY post_id),
     commented AS (SELECT post_id, count() AS n FROM comments FINAL WHERE post_id IN (SELECT id FROM newest) GROUP BY post_id),
     seen AS (
-        SELECT post_id, groupBitmapMerge(impressions) AS exposures, groupBitmapMerge(shares) AS n
+        SELECT post_id, uniqExactMerge(impressions) AS exposures, uniqExactMerge(shares) AS n
         FROM post_metrics_1h WHERE post_id IN (SELECT id FROM newest) GROUP BY post_id
     )
 SELECT newest.id AS post_id, newest.author_id AS author_id, newest.created_at AS created_at,
@@ -68,7 +87,7 @@ FROM (
     SELECT user_id, authors.author_id AS author_id, count() AS n FROM comments FINAL INNER JOIN authors ON authors.id = comments.post_id
     WHERE comments.created_at >= now64(3) - INTERVAL 90 DAY GROUP BY user_id, author_id
     UNION ALL
-    SELECT user_id, author_id, groupBitmapMerge(interactions) AS n FROM user_author_90d
+    SELECT user_id, author_id, uniqExactMerge(interactions) AS n FROM user_author_90d
     WHERE day >= today() - 90 GROUP BY user_id, author_id
 )
 WHERE user_id != author_id AND author_id > 0
