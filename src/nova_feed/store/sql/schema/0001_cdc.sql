@@ -12,6 +12,7 @@ SETTINGS kafka_broker_list = '${KAFKA_BROKERS}',
     kafka_handle_error_mode = 'stream',
     kafka_flush_interval_ms = 250,
     kafka_poll_timeout_ms = 100,
+    kafka_consumer_reschedule_ms = 50,
     kafka_max_block_size = 65536;
 
 CREATE TABLE IF NOT EXISTS users (
