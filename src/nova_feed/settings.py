@@ -257,6 +257,8 @@ def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in SECRETS:
         path = environ.get(f"{name}_FILE")
+        if path and environ.get(name):
+            raise SettingsError(f"both {name} and {name}_FILE are set: leave one of them out")
         if path:
             try:
                 found[name] = Path(path).read_text().strip()

@@ -133,6 +133,47 @@ async def test_one_probe_goes_through_while_the_others_still_fail() -> None:
     assert await breaker.call(works) == "answer"
 
 
+async def begin(breaker: Breaker, outcome: asyncio.Future[str]) -> asyncio.Task[str]:
+    """A call under way."""
+    return await begin_probe(breaker, outcome)
+
+
+async def test_a_call_that_fails_after_the_breaker_opened_does_not_keep_it_open() -> None:
+    clock = VirtualClock()
+    breaker = Breaker("clickhouse", clock)
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    slow = await begin(breaker, outcome)
+    await fail(breaker, 3)
+    clock.pass_s(20)
+    outcome.set_exception(StoreUnavailableError("clickhouse", "no answer"))
+    await asyncio.gather(slow, return_exceptions=True)
+    clock.pass_s(10)
+    assert breaker.state == HALF_OPEN
+
+
+async def test_a_call_that_works_after_the_breaker_opened_does_not_close_it() -> None:
+    breaker = Breaker("clickhouse", VirtualClock())
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    slow = await begin(breaker, outcome)
+    await fail(breaker, 3)
+    outcome.set_result("answer")
+    assert (await slow, breaker.state) == ("answer", OPEN)
+
+
+async def test_a_call_from_before_a_probe_closed_it_does_not_count_against_it() -> None:
+    clock = VirtualClock()
+    breaker = Breaker("clickhouse", clock)
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    slow = await begin(breaker, outcome)
+    await fail(breaker, 3)
+    clock.pass_s(30)
+    await breaker.call(works)
+    await fail(breaker, 2)
+    outcome.set_exception(StoreUnavailableError("clickhouse", "no answer"))
+    await asyncio.gather(slow, return_exceptions=True)
+    assert breaker.state == CLOSED
+
+
 async def test_a_probe_that_is_cancelled_leaves_its_place_to_the_next() -> None:
     clock = VirtualClock()
     breaker = await opened(clock)

@@ -6,17 +6,21 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nova_feed.errors import SettingsError, UnauthorizedError
 from nova_feed.serving.keys import Jwks, OneKey, key_source
 from nova_feed.settings import load
 from tests.unit.test_clock import VirtualClock
 
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
 
 @pytest.mark.parametrize("chosen", list(product([False, True], repeat=3)))
 def test_exactly_one_source_of_keys_must_be_chosen(chosen: tuple[bool, bool, bool], tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
-    file.write_text("a public key")
+    file.write_bytes(pem(ed25519.Ed25519PrivateKey.generate()))
     names = ("NOVA_JWT_SECRET", "NOVA_JWT_PUBLIC_KEY_FILE", "NOVA_JWKS_URL")
     values = ("s" * 32, str(file), "https://issuer.example/jwks.json")
     settings = load({name: value for name, value, yes in zip(names, values, chosen, strict=True) if yes})
@@ -33,12 +37,29 @@ async def test_a_secret_is_for_hs256_alone() -> None:
     assert (source.algorithms, await source.key("any")) == (["HS256"], "s" * 32)
 
 
-async def test_a_public_key_is_for_asymmetric_algorithms_alone(tmp_path: Path) -> None:
+def pem(key: PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [(ed25519.Ed25519PrivateKey.generate(), "EdDSA"), (ec.generate_private_key(ec.SECP256R1()), "ES256"),
+     (rsa.generate_private_key(65537, 2048), "RS256")],
+)  # fmt: skip
+async def test_a_public_key_is_for_its_own_algorithm_alone(tmp_path: Path, key: PrivateKey, algorithm: str) -> None:
     file = tmp_path / "key.pem"
-    file.write_text("a public key")
+    file.write_bytes(pem(key))
     source = key_source(load({"NOVA_JWT_PUBLIC_KEY_FILE": str(file)}), VirtualClock())
-    assert "HS256" not in source.algorithms
-    assert await source.key(None) == "a public key"
+    assert source.algorithms == [algorithm]
+    assert await source.key(None) == key.public_key()
+
+
+@pytest.mark.parametrize("text", ["", "a public key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
+def test_a_file_that_is_no_key_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"NOVA_JWT_PUBLIC_KEY_FILE=.*key\.pem: must be the PEM"):
+        key_source(load({"NOVA_JWT_PUBLIC_KEY_FILE": str(file)}), VirtualClock())
 
 
 def test_a_key_file_that_is_not_there_is_named(tmp_path: Path) -> None:

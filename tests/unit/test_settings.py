@@ -147,3 +147,9 @@ def test_settings_do_not_change() -> None:
     settings = load({})
     with pytest.raises(ValidationError):
         settings.http_port = 1
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_given_twice_is_refused(name: str) -> None:
+    said = refusal(**{name: "s" * 32, f"{name}_FILE": "/secret"})
+    assert said == f"both {name} and {name}_FILE are set: leave one of them out"

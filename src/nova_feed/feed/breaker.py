@@ -16,7 +16,8 @@ class Breaker:
     """Guards one store. Only StoreUnavailableError counts as a failure: a wrong query says nothing about health.
 
     Closed until ``failures`` failures in a row; then open for ``open_s`` seconds (monotonic), in which every call fails
-    at once; then one call goes through as a probe while the others still fail. A success closes it.
+    at once; then one call goes through as a probe while the others still fail. A success closes it. A call that was
+    under way while the breaker opened or closed says nothing about the store as it is now.
     """
 
     def __init__(self, store: str, clock: Clock, *, failures: int = 3, open_s: float = 30.0) -> None:
@@ -25,6 +26,7 @@ class Breaker:
         self._failures = 0
         self._opened_at: float | None = None
         self._probing = False
+        self._turns = 0  # how often it opened or closed
 
     @property
     def state(self) -> str:
@@ -38,19 +40,23 @@ class Breaker:
         probe = self.state == HALF_OPEN
         if self.state == OPEN or (probe and self._probing):
             raise StoreUnavailableError(self.store, "its breaker is open")
-        self._probing = probe
+        self._probing, turns = probe, self._turns
         try:
             answer = await action()
         except StoreUnavailableError:
-            self._failed(probe=probe)
+            if turns == self._turns:
+                self._failed(probe=probe)
             raise
         finally:
             if probe:
                 self._probing = False
-        self._failures, self._opened_at = 0, None
+        if turns == self._turns:
+            self._turns += probe
+            self._failures, self._opened_at = 0, None
         return answer
 
     def _failed(self, *, probe: bool) -> None:
         self._failures += 1
         if probe or self._failures >= self._limit:
+            self._turns += 1
             self._opened_at = self._clock.monotonic()

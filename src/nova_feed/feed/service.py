@@ -65,9 +65,12 @@ class FeedService:
         self._timeline, self._rules, self._lists = timeline, rules, lists
         self._signer, self._clock = signer, clock
         self._weights, self._saturation = weights, saturation
-        self._proposals: Coalescer[Proposal] = Coalescer(sources.propose)
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock)
+        # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
+        self._proposals: Coalescer[Proposal] = Coalescer(
+            lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
+        )
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._young = Allowance(clock, per_s=YOUNG_PER_S)
 
@@ -98,7 +101,7 @@ class FeedService:
 
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
         try:
-            proposal = await self.clickhouse.call(lambda: self._proposals.get(viewer_id))
+            proposal = await self._proposals.get(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
             reason = f"{error.store}: {error.reason}"
@@ -139,7 +142,7 @@ class FeedService:
 
     async def _rank_quietly(self, viewer_id: int) -> None:
         try:
-            proposal = await self.clickhouse.call(lambda: self._proposals.get(viewer_id))
+            proposal = await self._proposals.get(viewer_id)
             frozen = freeze(self._rank(proposal, self._weights), RANKED)
             await self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True)
         except StoreUnavailableError as error:

@@ -17,6 +17,9 @@ from nova_feed.serving.keys import KeySource
 LEEWAY_S = 30
 LONGEST_TOKEN = 8192
 _REMEMBERED = 50_000
+# Times are judged here, by the clock that everything else goes by.
+_OPTIONS: Any = {"require": ["exp", "iat", "iss", "aud", "sub"], "strict_aud": True,
+                 "verify_exp": False, "verify_iat": False, "verify_nbf": False}  # fmt: skip
 _SUBJECT = re.compile(r"[1-9][0-9]{0,18}")
 
 
@@ -68,11 +71,24 @@ class TokenVerifier:
             key = await self._keys.key(header.get("kid"))
             claims: dict[str, Any] = jwt.decode(
                 token, key, algorithms=self._keys.algorithms, issuer=self._issuer, audience=self._audience,
-                leeway=LEEWAY_S, options={"require": ["exp", "iat", "iss", "aud", "sub"], "strict_aud": True},
+                options=_OPTIONS,
             )  # fmt: skip
+            _check_times(claims, self._clock.now_ms() / 1000)
         except (jwt.PyJWTError, ValueError, OverflowError, TypeError) as error:
             raise UnauthorizedError(str(error)) from error
         return claims
+
+
+def _check_times(claims: dict[str, Any], now_s: float) -> None:
+    """Raises UnauthorizedError unless exp, iat and nbf (RFC 7519: numbers of seconds) allow the token now."""
+    times = {name: claims[name] for name in ("exp", "iat", "nbf") if name in claims}
+    for name, value in times.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**40:
+            raise UnauthorizedError(f"{name} must be a number of seconds")
+    if times["exp"] <= now_s - LEEWAY_S:
+        raise UnauthorizedError("the token has expired")
+    if max(times["iat"], times.get("nbf", 0)) > now_s + LEEWAY_S:
+        raise UnauthorizedError("the token is not valid yet")
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

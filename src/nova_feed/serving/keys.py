@@ -8,12 +8,21 @@ from typing import Any, Protocol
 
 import httpx
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from nova_feed.clock import Clock
 from nova_feed.errors import SettingsError, UnauthorizedError
 from nova_feed.settings import Settings
 
 ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
+_KINDS = ((RSAPublicKey, "RS256"), (EllipticCurvePublicKey, "ES256"), (Ed25519PublicKey, "EdDSA"))
+
+
+STALE_S = 3600.0  # a key that the issuer withdrew is good for an hour at most
 
 
 class KeySource(Protocol):
@@ -49,7 +58,7 @@ class Jwks:
     async def key(self, kid: str | None) -> Any:
         if not isinstance(kid, str):
             raise UnauthorizedError("the token names no key")
-        if kid not in self._keys:
+        if kid not in self._keys or self._age_s() > STALE_S:
             async with self._lock:
                 await self._refresh()
         try:
@@ -57,15 +66,18 @@ class Jwks:
         except KeyError:
             raise UnauthorizedError("the token names a key that is not known") from None
 
+    def _age_s(self) -> float:
+        return float("inf") if self._fetched_at is None else self._clock.monotonic() - self._fetched_at
+
     async def _refresh(self) -> None:
-        now = self._clock.monotonic()
-        if self._fetched_at is not None and now - self._fetched_at < self._every_s:
+        if self._age_s() < self._every_s:
             return
-        self._fetched_at = now
+        self._fetched_at = self._clock.monotonic()
         try:
             async with httpx.AsyncClient(timeout=3, follow_redirects=False) as client:
                 answer = (await client.get(self._url)).raise_for_status()
-            found = jwt.PyJWKSet.from_dict(answer.json())
+            document = answer.json()
+            found = jwt.PyJWKSet.from_dict(document if isinstance(document, dict) else {})
         except (httpx.HTTPError, ValueError, jwt.PyJWTError):
             return  # known keys go on working
         self._keys = {key.key_id: key.key for key in found.keys if key.key_id}
@@ -84,10 +96,21 @@ def key_source(settings: Settings, clock: Clock) -> KeySource:
         return OneKey(secret, ["HS256"])
     if settings.jwks_url:
         return Jwks(settings.jwks_url, clock)
+    return _from_file(settings.jwt_public_key_file)
+
+
+def _from_file(path: str) -> OneKey:
+    wrong = f"NOVA_JWT_PUBLIC_KEY_FILE={path}: must be the PEM of an RSA, P-256 or Ed25519 public key"
     try:
-        return OneKey(Path(settings.jwt_public_key_file).read_text(), ASYMMETRIC)
+        key = load_pem_public_key(Path(path).read_bytes())
     except OSError as error:
-        raise SettingsError(f"NOVA_JWT_PUBLIC_KEY_FILE={settings.jwt_public_key_file}: {error.strerror}") from error
+        raise SettingsError(f"NOVA_JWT_PUBLIC_KEY_FILE={path}: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SettingsError(wrong) from error
+    for kind, algorithm in _KINDS:
+        if isinstance(key, kind):
+            return OneKey(key, [algorithm])
+    raise SettingsError(wrong)
 
 
 def _choices(settings: Settings, secret: str) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,8 @@ import structlog
 log = structlog.get_logger(__name__)
 Job = Callable[[], Awaitable[None]]
 Pause = Callable[[float], Awaitable[None]]
-LONGEST_PAUSE_S = 30.0
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+STEADY_S = 60.0  # a job that ran so long begins again with the shortest pause
 
 
 async def run(jobs: Mapping[str, Job], stop: asyncio.Event, pause: Pause = asyncio.sleep) -> None:
@@ -23,11 +24,14 @@ async def run(jobs: Mapping[str, Job], stop: asyncio.Event, pause: Pause = async
 
 
 async def _keep_running(name: str, job: Job, pause: Pause) -> None:
-    pause_s = 0.5
+    loop, pause_s = asyncio.get_running_loop(), SHORTEST_PAUSE_S
     while True:
+        started = loop.time()
         try:
             await job()
         except Exception:
+            if loop.time() - started >= STEADY_S:
+                pause_s = SHORTEST_PAUSE_S
             log.exception("job.failed", job=name, again_in_s=pause_s)
         await pause(pause_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

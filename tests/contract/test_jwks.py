@@ -1,0 +1,108 @@
+"""Keys from a real HTTP server: rotated, asked for at most once a minute, and kept when it is away."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from nova_feed.errors import UnauthorizedError
+from nova_feed.serving.keys import Jwks
+from tests.unit.test_clock import VirtualClock
+
+pytestmark = pytest.mark.contract
+
+
+class Issuer:
+    """Publishes keys by their kid, and counts who asks."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, Ed25519PrivateKey] = {}
+        self.asked, self.status, self.body = 0, 200, b""
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.asked += 1
+                self.send_response(issuer.status)
+                if issuer.status == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+                self.wfile.write(issuer.body or issuer.document())
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/jwks.json"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def document(self) -> bytes:
+        algorithm = jwt.algorithms.OKPAlgorithm()
+        keys: list[dict[str, Any]] = [
+            algorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "alg": "EdDSA", "use": "sig"}
+            for kid, key in self.keys.items()
+        ]
+        return json.dumps({"keys": keys}).encode()
+
+    def publish(self, *kids: str) -> None:
+        self.keys = {kid: self.keys.get(kid) or Ed25519PrivateKey.generate() for kid in kids}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    made = Issuer()
+    made.publish("one")
+    yield made
+    made.close()
+
+
+async def test_a_key_is_fetched_once_and_then_known(issuer: Issuer) -> None:
+    keys = Jwks(issuer.url, VirtualClock())
+    assert await keys.key("one") == await keys.key("one") == issuer.keys["one"].public_key()
+    assert issuer.asked == 1
+
+
+async def test_a_flood_of_unknown_keys_asks_once_a_minute(issuer: Issuer) -> None:
+    clock = VirtualClock()
+    keys = Jwks(issuer.url, clock)
+    for minute in (1, 2):
+        for number in range(100):
+            with pytest.raises(UnauthorizedError, match="not known"):
+                await keys.key(f"unknown-{number}")
+        assert issuer.asked == minute
+        clock.pass_s(60)
+
+
+async def test_a_new_key_is_found_and_an_old_one_forgotten_after_a_rotation(issuer: Issuer) -> None:
+    clock = VirtualClock()
+    keys = Jwks(issuer.url, clock)
+    await keys.key("one")
+    issuer.publish("two")
+    clock.pass_s(60)
+    assert await keys.key("two") == issuer.keys["two"].public_key()
+    with pytest.raises(UnauthorizedError):
+        await keys.key("one")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(500, b""), (302, b""), (200, b"no json"), (200, b"[]"), (200, b'{"keys": 5}')]
+)
+async def test_known_keys_go_on_working_while_the_issuer_does_not(issuer: Issuer, status: int, body: bytes) -> None:
+    clock = VirtualClock()
+    keys = Jwks(issuer.url, clock)
+    await keys.key("one")
+    issuer.status, issuer.body = status, body
+    clock.pass_s(60)
+    with pytest.raises(UnauthorizedError):
+        await keys.key("two")
+    assert await keys.key("one") == issuer.keys["one"].public_key()
