@@ -94,6 +94,18 @@ async def test_a_new_key_is_found_and_an_old_one_forgotten_after_a_rotation(issu
         await keys.key("one")
 
 
+async def test_a_key_that_was_withdrawn_is_refused_after_an_hour(issuer: Issuer) -> None:
+    clock = VirtualClock()
+    keys = Jwks(issuer.url, clock)
+    await keys.key("one")
+    issuer.publish("two")
+    clock.pass_s(3600)
+    assert await keys.key("one") is not None
+    clock.pass_s(1)
+    with pytest.raises(UnauthorizedError):
+        await keys.key("one")
+
+
 @pytest.mark.parametrize(
     ("status", "body"), [(500, b""), (302, b""), (200, b"no json"), (200, b"[]"), (200, b'{"keys": 5}')]
 )
