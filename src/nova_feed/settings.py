@@ -183,6 +183,14 @@ class Settings(BaseModel):
         validation_alias=_env("NOVA_CLICKHOUSE_TIMEOUT_S"),
         description="Deadline of a candidate query; then the fallback answers.",
     )
+    canary_url: str = Field(
+        "",
+        validation_alias=_env("NOVA_CANARY_URL"),
+        description="The API as users reach it, for the worker's canary; empty: no canary. Needs NOVA_JWT_SECRET.",
+    )
+    canary_every_s: float = Field(
+        15.0, ge=1, le=3600, validation_alias=_env("NOVA_CANARY_EVERY_S"), description="Pause between its rounds."
+    )
     shutdown_s: int = Field(
         10,
         ge=1,
@@ -191,7 +199,9 @@ class Settings(BaseModel):
         description="How long a stopping process lets requests finish.",
     )
 
-    @field_validator("postgres_url", "cdc_postgres_url", "clickhouse_url", "redis_url", "connect_url", "jwks_url")
+    @field_validator(
+        "postgres_url", "cdc_postgres_url", "clickhouse_url", "redis_url", "connect_url", "jwks_url", "canary_url"
+    )
     @classmethod
     def _is_url(cls, value: str) -> str:
         if value and not _has_host(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import asyncpg
@@ -21,6 +22,7 @@ COLUMNS = {
     "comments": ("id", "post_id", "user_id"), "likes": ("id", "post_id", "user_id"),
     "blocks": ("blocker_id", "blocked_id"), "mutes": ("muter_id", "muted_id"),
 }  # fmt: skip
+TRIES = 5
 _PRIMES = (7, 1_000_003, 998_244_353)
 
 
@@ -71,7 +73,11 @@ def _clickhouse_sql(table: str) -> str:
 
 async def show_verify(settings: Settings, console: Console) -> bool:
     """Print the comparison; returns whether all tables are equal."""
-    found = await verify(settings)
+    for _ in range(TRIES):  # rows are on their way while both are asked
+        found = await verify(settings)
+        if all(row.equal for row in found):
+            break
+        await asyncio.sleep(1)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for header in ("table", "PostgreSQL", "ClickHouse", "checksums", ""):
         table.add_column(header, justify="left" if header in {"table", ""} else "right")

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
 from nova_feed.clock import SystemClock
 from nova_feed.errors import NovaError
-from nova_feed.local import connect, kafka, lock
+from nova_feed.local import connect, http, kafka, lock
 from nova_feed.local.app import live_version
 from nova_feed.local.clickhouse_part import version as clickhouse_version
 from nova_feed.local.ports import LOOPBACK
@@ -25,6 +27,7 @@ from nova_feed.local.valkey import version as valkey_version
 from nova_feed.ops.health import PartHealth, check_all
 from nova_feed.store.client import Store
 from nova_feed.stream.lag import group_lag
+from nova_feed.workers.levels import pending
 
 MIB = 1 << 20
 
@@ -88,8 +91,37 @@ async def _rows(facts: Mapping[str, Any]) -> list[Row]:
 
 
 async def _lags(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What each part has not yet done of what it was given."""
-    return dict(zip(("connect", "clickhouse"), await asyncio.gather(_slot_lag(facts), _queue_lag(facts)), strict=True))
+    """What each part has not yet done of what it was given; of the worker, what its canary saw last."""
+    found = await asyncio.gather(_slot_lag(facts), _queue_lag(facts), _outbox(facts), _canary(facts))
+    return dict(zip(("connect", "clickhouse", "kafka", "worker"), found, strict=True))
+
+
+async def _outbox(facts: Mapping[str, Any]) -> str:
+    try:
+        connection = await asyncpg.connect(facts["postgres_url"], timeout=3)
+        try:
+            events, age_s = await pending(connection, SystemClock().now_ms())
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return "?"
+    return f"{events:,} events to publish" + (f", {age_s:.0f} s" if events else "")
+
+
+async def _canary(facts: Mapping[str, Any]) -> str:
+    """From the worker's own metrics: how long event and post took to be visible, and when."""
+    try:
+        async with http.client(3) as client:
+            text = (await client.get(f"{facts['admin_url']}/metrics")).raise_for_status().text
+    except httpx.HTTPError:
+        return "?"
+    last = {s.labels.get("stage", "at"): s.value for family in text_string_to_metric_families(text)
+            if family.name in {"nova_feed_canary_seconds", "nova_feed_canary_last_success_timestamp_seconds"}
+            for s in family.samples}  # fmt: skip
+    if not last.get("at"):
+        return "no canary yet"
+    ago = SystemClock().now_ms() / 1000 - last["at"]
+    return f"event in feed {last['feed']:.2f} s, post {last['post']:.2f} s ({ago:.0f} s ago)"
 
 
 async def _slot_lag(facts: Mapping[str, Any]) -> str:

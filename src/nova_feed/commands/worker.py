@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from functools import partial
 
+import httpx
+import structlog
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -13,11 +14,18 @@ from nova_feed import bootstrap
 from nova_feed.capture import supervisor
 from nova_feed.clock import SystemClock
 from nova_feed.ingest.publish import Publisher
+from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
+from nova_feed.stream.consumer import GroupConsumer
 from nova_feed.stream.lag import group_lag
-from nova_feed.workers import housekeeping, runner
+from nova_feed.workers import housekeeping, levels, relations, runner
+from nova_feed.workers.canary import Canary
+from nova_feed.workers.dead_letters import DeadLetters
 from nova_feed.workers.invalidation import Invalidation
 from nova_feed.workers.reconciler import Reconciler
+
+log = structlog.get_logger(__name__)
+TOKEN_LIFE_S = 600
 
 
 async def run(settings: Settings) -> None:
@@ -26,23 +34,47 @@ async def run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with bootstrap.open_clients(settings, "nova worker") as clients:
-        publisher = Publisher(clients.postgres, clients.producer)
-        invalidation = Invalidation(clients.store, clients.lists, SystemClock())
-        reconciler = Reconciler(clients.postgres, clients.store, partial(_events_lag, settings), SystemClock())
-        jobs: dict[str, runner.Job] = {
-            "cdc supervisor": lambda: supervisor.supervise(clients.connect, bootstrap.connector(settings)),
-            "outbox relay": publisher.relay,
-            "outbox sweep": publisher.sweep,
-            "invalidation": invalidation.run,
-            "reconciler": reconciler.run,
-            "event days": lambda: housekeeping.event_days(clients.postgres),
-            "admin listener": lambda: _admin(settings),
-        }
-        await runner.run(jobs, stop)
+        await runner.run(jobs(settings, clients), stop)
 
 
-async def _events_lag(settings: Settings) -> int:
-    return await asyncio.to_thread(group_lag, settings.kafka_brokers, "events_group")
+def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job]:
+    """Every job of this process, by name."""
+    clock = SystemClock()
+
+    async def lag(group: str) -> int:
+        return await asyncio.to_thread(group_lag, settings.kafka_brokers, group)
+
+    publisher = Publisher(clients.postgres, clients.producer)
+    consumer = GroupConsumer(settings.kafka_brokers, relations.GROUP, list(relations.TABLES))
+    found: dict[str, runner.Job] = {
+        "cdc supervisor": lambda: supervisor.supervise(clients.connect, bootstrap.connector(settings)),
+        "outbox relay": publisher.relay,
+        "outbox sweep": publisher.sweep,
+        "reconciler": Reconciler(clients.postgres, clients.store, lambda: lag("events_group"), clock).run,
+        "invalidation": Invalidation(clients.store, clients.lists, clock).run,
+        "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
+        "dead letters": DeadLetters(clients.store, clients.producer).run,
+        "event days": lambda: housekeeping.event_days(clients.postgres),
+        "levels": lambda: levels.watch(clients.postgres, lag, clock),
+        "admin listener": lambda: _admin(settings),
+    }
+    if settings.canary_url and settings.jwt_secret.get_secret_value():
+        found["canary"] = lambda: _canary(settings, clients)
+    elif settings.canary_url:
+        log.warning("canary.off", reason="it signs its own tokens, which takes NOVA_JWT_SECRET")
+    return found
+
+
+async def _canary(settings: Settings, clients: bootstrap.Clients) -> None:
+    clock, secret = SystemClock(), settings.jwt_secret.get_secret_value()
+
+    def token(user_id: int) -> str:
+        return mint(secret, user_id, issuer=settings.jwt_issuer, audience=settings.jwt_audience, now_ms=clock.now_ms(),
+                    life_s=TOKEN_LIFE_S)  # fmt: skip
+
+    async with httpx.AsyncClient(base_url=settings.canary_url, timeout=5) as http:
+        canary = Canary(clients.postgres, clients.store, clients.lists, http, token, clock)
+        await canary.run(settings.canary_every_s)
 
 
 async def _admin(settings: Settings) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import asyncpg
 import structlog
 
 from nova_feed.ingest.accept import Accepted, records
-from nova_feed.stream.producer import EventProducer
+from nova_feed.stream.producer import Record
 from nova_feed.topics import EVENTS
 
 log = structlog.get_logger(__name__)
@@ -23,6 +25,13 @@ MOST_IN_FLIGHT = 60  # rows handed to the producer and not yet answered for; its
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
+class Sender(Protocol):
+    """As much of EventProducer as is needed here."""
+
+    def send(self, topic: str, records: Sequence[Record], done: Callable[[bool], None]) -> None:
+        """Queue records; ``done(all acknowledged)`` is called once."""
+
+
 class Publisher:
     """Hands outbox rows to the producer, and marks a row once the broker acknowledged all of it.
 
@@ -30,7 +39,7 @@ class Publisher:
     seqs are the same.
     """
 
-    def __init__(self, pool: asyncpg.Pool, producer: EventProducer) -> None:
+    def __init__(self, pool: asyncpg.Pool, producer: Sender) -> None:
         self._pool, self._producer = pool, producer
         self._acknowledged: deque[int] = deque()
         self._in_flight: set[int] = set()

@@ -115,11 +115,17 @@ def _fault(event: EventIn, time_ms: int, now_ms: int) -> str | None:
 
 def _key(event: EventIn, subject_id: int, user_id: int, time_ms: int) -> uuid.UUID:
     """The client's event_id, or else the spec's hash of user, post, action and second (T068), within the subject."""
-    text = (
-        f"{subject_id}:id:{event.event_id}"
-        if event.event_id
-        else f"{subject_id}:of:{user_id}:{event.post_id}:{event.action}:{time_ms // 1000}"
-    )
+    if event.event_id:
+        return named_key(subject_id, event.event_id)
+    return _hashed(f"{subject_id}:of:{user_id}:{event.post_id}:{event.action}:{time_ms // 1000}")
+
+
+def named_key(subject_id: int, event_id: str) -> uuid.UUID:
+    """The dedup key of an event that its client gave a name."""
+    return _hashed(f"{subject_id}:id:{event_id}")
+
+
+def _hashed(text: str) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 NAMESPACE = "nova_feed"
+_VISIBLE = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.8, 1, 2, 5)
 
 
@@ -37,9 +38,11 @@ def _gauge(name: str, labels: tuple[str, ...], meaning: str, remedy: str) -> Gau
     return Gauge(name, meaning, labels, namespace=NAMESPACE, multiprocess_mode="mostrecent")
 
 
-def _histogram(name: str, labels: tuple[str, ...], meaning: str, remedy: str) -> Histogram:
+def _histogram(
+    name: str, labels: tuple[str, ...], meaning: str, remedy: str, buckets: tuple[float, ...] = _SECONDS
+) -> Histogram:
     TABLE.append(Told(f"{NAMESPACE}_{name}", labels, meaning, remedy))
-    return Histogram(name, meaning, labels, namespace=NAMESPACE, buckets=_SECONDS)
+    return Histogram(name, meaning, labels, namespace=NAMESPACE, buckets=buckets)
 
 
 API_REQUESTS = _counter(
@@ -71,6 +74,42 @@ EVENTS_EXTRA = _gauge(
 EVENTS_RESENT = _counter(
     "events_resent", (), "Events that were sent to Kafka again because they were missing.",
     "Rising: the broker loses acknowledged records, or ClickHouse commits what it did not store.",
+)  # fmt: skip
+OUTBOX_EVENTS = _gauge(
+    "outbox_pending_events", (), "Accepted events that Kafka has not acknowledged yet.",
+    "Growing: the broker is away or slow; nothing is lost, PostgreSQL holds them.",
+)  # fmt: skip
+OUTBOX_AGE = _gauge(
+    "outbox_oldest_seconds", (), "Age of the oldest accepted event that Kafka has not acknowledged.",
+    "Above a minute: is the broker up, does the worker's relay run (log: outbox.relayed)?",
+)  # fmt: skip
+CONSUMER_LAG = _gauge(
+    "kafka_consumer_lag", ("group",), "Records a consumer group has before it.",
+    "events_group and nova_cdc are ClickHouse's: see system.kafka_consumers there.",
+)  # fmt: skip
+RECORDS_IGNORED = _counter(
+    "kafka_records_ignored", ("topic",), "Records our own consumer could not read; ClickHouse keeps them as bad rows.",
+    "See bad_rows in ClickHouse, or the dead-letter topic.",
+)  # fmt: skip
+BAD_ROWS = _gauge(
+    "bad_rows", (), "Records of the last two weeks that no view could read.",
+    "Rising: somebody writes something else to a topic; look at bad_rows in ClickHouse.",
+)  # fmt: skip
+VISIBLE_SECONDS = _histogram(
+    "event_to_visible_seconds", ("stage",),
+    "The canary: from sending an event to accept, broker, clickhouse, counters, cache, feed; post: INSERT to feed.",
+    "Find the first stage that is slow: the ones before it are well.", buckets=_VISIBLE,
+)  # fmt: skip
+CANARY_LAST = _gauge(
+    "canary_seconds", ("stage",), "The same, of the canary's last round.", "As event_to_visible_seconds."
+)  # fmt: skip
+CANARY_AT = _gauge(
+    "canary_last_success_timestamp_seconds", (), "When the canary last saw its event in the feed (Unix time).",
+    "Older than a few minutes: nobody's events reach a feed; see canary_failures.",
+)  # fmt: skip
+CANARY_FAILURES = _counter(
+    "canary_failures", ("stage",), "Canary rounds that did not come to this stage in time.",
+    "The stage names the part to look at.",
 )  # fmt: skip
 
 

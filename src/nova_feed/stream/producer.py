@@ -26,6 +26,7 @@ class Record:
 
     key: bytes
     value: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class EventProducer:
@@ -45,7 +46,9 @@ class EventProducer:
         batch = _Batch(len(records), done)
         for index, record in enumerate(records):
             try:
-                self._producer.produce(topic, value=record.value, key=record.key, on_delivery=batch.delivered)
+                self._producer.produce(
+                    topic, value=record.value, key=record.key, headers=list(record.headers), on_delivery=batch.delivered
+                )
             except BufferError:
                 batch.refuse(len(records) - index)
                 return

@@ -1,0 +1,154 @@
+"""Behaves as a user would, and measures how long it takes: a post, an event, and the feed that shows both.
+
+The canary users follow nobody else and are followed by nobody else, and an impression lifts no post: nobody else
+ever sees them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import httpx
+import structlog
+
+from nova_feed.cache.lists import ListCache
+from nova_feed.clock import Clock
+from nova_feed.errors import NovaError, StoreUnavailableError
+from nova_feed.feed.frozen import decode
+from nova_feed.ingest.validate import named_key
+from nova_feed.ops import metrics
+from nova_feed.store.client import Store
+
+log = structlog.get_logger(__name__)
+AUTHOR, VIEWER = "nova_canary_author", "nova_canary_viewer"
+POLL_S, DEADLINE_S = 0.05, 30.0
+_PERSON = """
+WITH made AS (INSERT INTO users (username) VALUES ($1) ON CONFLICT (username) DO NOTHING RETURNING id)
+SELECT id FROM made UNION ALL SELECT id FROM users WHERE username = $1 LIMIT 1
+"""
+_STORED = "SELECT count() AS n FROM events WHERE post_id = {post:Int64} AND event_id = {name:String}"
+_FOLLOW = "INSERT INTO follows (follower_id, followee_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_POST = "INSERT INTO posts (author_id, body) VALUES ($1, 'canary') RETURNING id"
+_FORGET = "DELETE FROM posts WHERE author_id = $1 AND id < $2"
+_ACKED = """
+SELECT coalesce((SELECT acked FROM nova_events_outbox WHERE base = seq / 128 * 128), true)
+FROM nova_events_seen WHERE seq > 0 AND key = $1
+"""
+
+
+class CanaryError(NovaError):
+    """A round did not come to an end. ``stage`` is the first one that was not reached."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(f"the canary did not reach {stage}: {reason}")
+        self.stage = stage
+
+
+@dataclass(slots=True)
+class Canary:
+    """``http`` asks the API, ``token(user)`` signs a user in."""
+
+    pool: asyncpg.Pool
+    store: Store
+    lists: ListCache
+    http: httpx.AsyncClient
+    token: Callable[[int], str]
+    clock: Clock
+    _people: tuple[int, int] | None = field(default=None)
+
+    async def run(self, every_s: float) -> None:
+        """A round every ``every_s`` until cancelled."""
+        while True:
+            try:
+                stages = await self.round()
+            except CanaryError as error:
+                metrics.CANARY_FAILURES.labels(error.stage).inc()
+                log.warning("canary.failed", stage=error.stage, reason=str(error))
+            else:
+                for stage, seconds in stages.items():
+                    metrics.VISIBLE_SECONDS.labels(stage).observe(seconds)
+                    metrics.CANARY_LAST.labels(stage).set(round(seconds, 4))
+                metrics.CANARY_AT.set(self.clock.now_ms() / 1000)
+            await asyncio.sleep(every_s)
+
+    async def round(self) -> Mapping[str, float]:
+        """One post and one event: seconds by stage, ``post`` from the INSERT, the others from the POST.
+
+        Raises CanaryError.
+        """
+        try:
+            author, viewer = self._people or await self._make_people()
+            self._people = (author, viewer)
+            start = self.clock.monotonic()
+            post = await self.pool.fetchval(_POST, author)
+            stages = {"post": await self._until("post", start, lambda: self._feed(viewer, post, 0))}
+            await self.pool.execute(_FORGET, author, post)
+            return stages | await self._event(viewer, post)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise CanaryError("post", f"PostgreSQL: {error}") from error
+
+    async def _event(self, viewer: int, post: int) -> dict[str, float]:
+        name = f"canary-{uuid.uuid4()}"
+        start = self.clock.monotonic()
+        body = {"events": [{"event_id": name, "post_id": post, "action": "impression"}]}
+        try:
+            answer = await self.http.post("/api/v1/events", json=body, headers=self._signed_in(viewer))
+        except httpx.HTTPError as error:
+            raise CanaryError("accept", str(error) or type(error).__name__) from error
+        if answer.status_code != 202:
+            raise CanaryError("accept", f"the API answered {answer.status_code}")
+        accept = self.clock.monotonic() - start
+        checks: dict[str, Callable[[], Awaitable[bool]]] = {
+            "broker": lambda: self._acked(viewer, name),
+            "clickhouse": lambda: self._stored(post, name),
+            "counters": lambda: self._counted(post),
+            "cache": lambda: self._cached(viewer, post),
+            "feed": lambda: self._feed(viewer, post, 1),
+        }
+        seconds = await asyncio.gather(*(self._until(stage, start, check) for stage, check in checks.items()))
+        return {"accept": accept, **dict(zip(checks, seconds, strict=True))}
+
+    async def _until(self, stage: str, start: float, check: Callable[[], Awaitable[bool]]) -> float:
+        reason = "not there in time"
+        while self.clock.monotonic() - start < DEADLINE_S:
+            try:
+                if await check():
+                    return self.clock.monotonic() - start
+            except (StoreUnavailableError, httpx.HTTPError) as error:
+                reason = str(error) or type(error).__name__
+            await asyncio.sleep(POLL_S)
+        raise CanaryError(stage, reason)
+
+    async def _make_people(self) -> tuple[int, int]:
+        author, viewer = [await self.pool.fetchval(_PERSON, name) for name in (AUTHOR, VIEWER)]
+        await self.pool.execute(_FOLLOW, viewer, author)
+        return author, viewer
+
+    def _signed_in(self, user: int) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(user)}"}
+
+    async def _acked(self, viewer: int, name: str) -> bool:
+        return bool(await self.pool.fetchval(_ACKED, named_key(viewer, name)))
+
+    async def _stored(self, post: int, name: str) -> bool:
+        rows = await self.store.sql(_STORED, post=post, name=name)
+        return bool(rows["n"][0])
+
+    async def _counted(self, post: int) -> bool:
+        rows = await self.store.sql("SELECT exposures FROM hot_posts WHERE post_id = {post:Int64}", post=post)
+        return bool((rows["exposures"] > 0).any())
+
+    async def _cached(self, viewer: int, post: int) -> bool:
+        body = await self.lists.first(viewer)
+        rows = decode(body).candidates if body else None
+        return rows is not None and bool(((rows.post_id == post) & (rows.exposures > 0)).any())
+
+    async def _feed(self, viewer: int, post: int, exposures: int) -> bool:
+        answer = await self.http.get("/api/v1/feed", params={"limit": 100}, headers=self._signed_in(viewer))
+        page: dict[str, Any] = answer.raise_for_status().json()
+        return any(row["post_id"] == post and row["exposures"] >= exposures for row in page["posts"])

@@ -1,0 +1,45 @@
+"""How full the queues are: the outbox, and what each consumer group has before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import asyncpg
+import structlog
+
+from nova_feed.clock import Clock
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
+
+log = structlog.get_logger(__name__)
+GROUPS = ("nova_cdc", "events_group", "nova_relations")
+_PENDING = """
+SELECT count(*) AS requests, coalesce(sum(cardinality(positions)), 0)::bigint AS events, min(accepted_ms) AS oldest_ms
+FROM nova_events_outbox WHERE NOT acked
+"""
+Lag = Callable[[str], Awaitable[int]]
+
+
+async def watch(pool: asyncpg.Pool, lag: Lag, clock: Clock, groups: Sequence[str] = GROUPS, every_s: float = 5) -> None:
+    """Set the gauges until cancelled; a server that is away leaves its gauge as it was."""
+    while True:
+        try:
+            events, age_s = await pending(pool, clock.now_ms())
+            metrics.OUTBOX_EVENTS.set(events)
+            metrics.OUTBOX_AGE.set(age_s)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            log.warning("levels.unknown", store="postgres", reason=str(error))
+        for group in groups:
+            try:
+                metrics.CONSUMER_LAG.labels(group).set(await lag(group))
+            except StoreUnavailableError as error:
+                log.warning("levels.unknown", store=error.store, group=group, reason=error.reason)
+        await asyncio.sleep(every_s)
+
+
+async def pending(pool: asyncpg.Pool | asyncpg.Connection, now_ms: int) -> tuple[int, float]:
+    """Accepted events that the broker has not acknowledged, and the age of the oldest in seconds."""
+    row = await pool.fetchrow(_PENDING, timeout=10)
+    assert row is not None
+    return row["events"], max(0.0, (now_ms - row["oldest_ms"]) / 1000) if row["events"] else 0.0
