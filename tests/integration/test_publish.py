@@ -46,6 +46,7 @@ async def accept(pool: asyncpg.Pool, base: int, age_s: int = 0) -> Accepted:
         " ($1, floor(extract(epoch FROM clock_timestamp()) * 1000) - $2, '{0}', $3) RETURNING accepted_ms",
         base, age_s * 1000, BODY,
     )  # fmt: skip
+    assert row is not None
     return Accepted(base, row["accepted_ms"], (0,), BODY)
 
 
