@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
 from nova_feed.cache.lists import ListCache
+from nova_feed.cache.seen import SeenCache
 from nova_feed.capture.connect_api import ConnectApi
 from nova_feed.capture.connector import connector_config
 from nova_feed.clock import Clock, SystemClock
@@ -101,6 +102,7 @@ def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedServ
         timeline=Timeline(clients.reads),
         rules=Rules(clients.reads, clients.store),
         lists=clients.lists,
+        seen=SeenCache(clients.lists.client),
         signer=CursorSigner(secret),
         clock=clock,
         weights=weights,
@@ -122,6 +124,7 @@ async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "
                 feed=feed_service(settings, clients, clock),
                 acceptor=Acceptor(clients.postgres),
                 publisher=publisher,
+                seen=SeenCache(clients.lists.client),
                 verifier=verifier,
                 checks=clients.checks(settings),
                 clock=clock,

@@ -10,10 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer
+import redis.asyncio as redis
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from nova_feed.cache.keys import FEED
+from nova_feed.errors import StoreUnavailableError
 from nova_feed.store.client import Store
 from nova_feed.stream.admin import ensure_topics
 from nova_feed.stream.consumer import GroupConsumer, Received
@@ -63,6 +66,7 @@ class Bench:
         self.brokers, self.name = brokers, f"test-{uuid.uuid4().hex[:10]}"
         self._members: list[Member] = []
         self._producer = Producer({"bootstrap.servers": brokers})
+        self._admin = AdminClient({"bootstrap.servers": brokers})
 
     def join(self, **config: str | int) -> Member:
         self._members.append(Member(self.brokers, self.name, self.name, **config))
@@ -74,14 +78,20 @@ class Bench:
         assert self._producer.flush(20) == 0
 
     def committed(self) -> int:
-        answer = AdminClient({"bootstrap.servers": self.brokers}).list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self.name)]
-        )
-        return sum(max(0, place.offset) for place in answer[self.name].result(10).topic_partitions)
+        return sum(max(0, place.offset) for place in self._committed())
+
+    def places(self) -> int:
+        """Partitions with a committed offset."""
+        return sum(place.offset >= 0 for place in self._committed())
+
+    def _committed(self) -> list[TopicPartition]:
+        answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.name)])
+        places: list[TopicPartition] = answer[self.name].result(10).topic_partitions
+        return places
 
     async def close(self) -> None:
         await asyncio.gather(*(member.stop() for member in self._members))
-        AdminClient({"bootstrap.servers": self.brokers}).delete_topics([self.name])[self.name].result(10)
+        self._admin.delete_topics([self.name])[self.name].result(10)
 
 
 @pytest.fixture
@@ -159,16 +169,75 @@ async def test_a_record_without_a_value_is_handed_on_like_any_other(bench: Bench
     assert member.values == [None, b"\xff"]
 
 
-async def test_a_follow_is_seen_in_a_cached_feed_at_once(app: App, reader: ReaderOf) -> None:
+class Handling:
+    """Handles a batch unless there is a bad record in it, or the store is away."""
+
+    def __init__(self, bad: bytes, away: int = 0) -> None:
+        self.bad, self.away, self.handled = bad, away, list[bytes | None]()
+
+    async def __call__(self, batch: Sequence[Received]) -> None:
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailableError("valkey", "away")
+        if any(record.value == self.bad for record in batch):
+            raise LookupError("a bug")
+        self.handled.extend(record.value for record in batch)
+
+
+@pytest.mark.parametrize("away", [0, 2])
+async def test_a_record_that_cannot_be_handled_is_passed_over_and_a_store_that_is_away_is_waited_for(
+    bench: Bench, away: int
+) -> None:
+    handling = Handling(b"7", away)
+    bench.produce(range(20))
+    consumer = GroupConsumer(bench.brokers, bench.name, [bench.name], **{"auto.offset.reset": "earliest"})
+    running = asyncio.create_task(consumer.run(handling))
+
+    async def done() -> bool:
+        return len(handling.handled) == 19
+
+    await eventually(done, 30)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert set(handling.handled) == {str(number).encode() for number in range(20) if number != 7}
+    assert await asyncio.to_thread(bench.committed) == 20
+
+
+async def test_a_member_that_dies_before_its_first_commit_loses_nothing(bench: Bench) -> None:
+    first = bench.join(**{"auto.offset.reset": "latest"})
+
+    async def began() -> bool:
+        return await asyncio.to_thread(bench.places) == PARTITIONS
+
+    await eventually(began, 30)
+    await first.stop()
+    bench.produce(range(20))
+    second = bench.join(**{"auto.offset.reset": "latest"})
+    await second.has(20)
+
+
+@pytest.mark.parametrize("what", ["follow", "unfollow", "block", "mute"])
+async def test_a_relation_forgets_the_lists_it_changes_without_a_page_being_asked_for(
+    stack: LocalStack, app: App, reader: ReaderOf, what: str
+) -> None:
     author, viewer = await app.person(), reader(await app.person())
-    post = await app.post(author)
-    await viewer.page()
-    await app.follow(viewer.user_id, author)
+    if what == "unfollow":
+        await app.follow(viewer.user_id, author)
+    async with redis.Redis.from_url(stack.facts["redis_url"]) as valkey:
 
-    async def shown() -> bool:
-        return await viewer.post(post) is not None
+        async def cached() -> bool:
+            return bool(await valkey.exists(FEED.of(viewer.user_id)))
 
-    await eventually(shown, 20)
+        async def forgotten() -> bool:
+            return not await cached()
+
+        async def listed() -> bool:
+            await viewer.page()
+            return await cached()
+
+        await eventually(listed, 10)
+        await getattr(app, what)(viewer.user_id, author)
+        await eventually(forgotten, 20)
 
 
 async def test_bad_records_reach_a_dead_letter_topic_with_where_they_came_from(stack: LocalStack) -> None:

@@ -23,7 +23,8 @@ FEED = Key("feed:v1:{}", "string", 120, "viewer -> id of the frozen list that an
 LIST = Key("list:v1:{}:{}", "string", 600, "viewer, list id -> frozen list; TTL renewed by every read")
 TRENDING = Key("hot:posts:{}", "string", 60, "window -> trending posts")
 SUGGESTED = Key("suggest:users:{}", "string", 600, "viewer -> suggested users")
-SEEN = Key("seen:{}", "bitmap", 86_400, "viewer -> bloom filter of posts seen")
+SEEN = Key("seen:{}", "bitmap", 86_400, "viewer -> bloom filter of the posts seen, 8 KiB")
+SEEN_RECENT = Key("seen:recent:{}", "sorted set", 86_400, "viewer -> the newest 500 posts seen, by when")
 DAILY = Key("metrics:daily:{}", "string", 86_400, "YYYY-MM-DD -> daily metrics")
 
-ALL = (FEED, LIST, TRENDING, SUGGESTED, SEEN, DAILY)
+ALL = (FEED, LIST, TRENDING, SUGGESTED, SEEN, SEEN_RECENT, DAILY)

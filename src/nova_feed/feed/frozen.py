@@ -16,7 +16,13 @@ from nova_feed.ranking import Candidates, Ranked, Removed, Scores, Weights, scor
 
 _COLUMNS = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures", "interactions", "sources")
 _ROW = np.dtype(
-    [*((name, "<i8") for name in _COLUMNS[:-1]), ("sources", "u1"), ("rank_before", "<u2"), ("relaxed", "?")]
+    [
+        *((name, "<i8") for name in _COLUMNS[:-1]),
+        ("sources", "u1"),
+        ("rank_before", "<u2"),
+        ("relaxed", "?"),
+        ("seen", "?"),
+    ]
 )
 LONGEST = 500
 
@@ -32,7 +38,10 @@ class _Head(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, eq=False)
 class FrozenList:
-    """The list a cursor reads from. ``source`` is ``ranked`` or ``timeline``; ``reason`` says why it is the latter."""
+    """The list a cursor reads from. ``source`` is ``ranked`` or ``timeline``; ``reason`` says why it is the latter.
+
+    ``seen``: rows that the viewer has had before, shown again because there was too little else.
+    """
 
     list_id: str
     as_of_ms: int
@@ -42,6 +51,7 @@ class FrozenList:
     candidates: Candidates
     rank_before: np.ndarray[tuple[int], np.dtype[np.int64]]
     relaxed: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    seen: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -62,11 +72,15 @@ class FrozenList:
 _NOTHING_REMOVED = Removed(np.empty(0, np.int64), np.empty(0, np.uint8))
 
 
-def freeze(ranked: Ranked, source: str, reason: str = "") -> FrozenList:
-    """Give a ranked list its identity: 9 random bytes as base64url."""
+def freeze(ranked: Ranked, source: str, reason: str = "", again: Ranked | None = None) -> FrozenList:
+    """Give a ranked list its identity: 9 random bytes as base64url. ``again``: rows shown before, that follow it."""
+    parts = [ranked] if again is None else [ranked, again]
     return FrozenList(
-        secrets.token_urlsafe(9), ranked.now_ms, source, reason,
-        ranked.weights, ranked.candidates, ranked.rank_before, ranked.relaxed,
+        secrets.token_urlsafe(9), ranked.now_ms, source, reason, ranked.weights,
+        Candidates.concat([part.candidates for part in parts]),
+        np.concatenate([part.rank_before for part in parts]),
+        np.concatenate([part.relaxed for part in parts]),
+        np.repeat([False, True][: len(parts)], [len(part) for part in parts]),
     )  # fmt: skip
 
 
@@ -78,7 +92,7 @@ def encode(frozen: FrozenList) -> bytes:
     rows = np.empty(len(frozen), dtype=_ROW)
     for name in _COLUMNS:
         rows[name] = getattr(frozen.candidates, name)
-    rows["rank_before"], rows["relaxed"] = frozen.rank_before, frozen.relaxed
+    rows["rank_before"], rows["relaxed"], rows["seen"] = frozen.rank_before, frozen.relaxed, frozen.seen
     return len(head).to_bytes(4, "big") + head + rows.tobytes()
 
 
@@ -95,5 +109,5 @@ def decode(body: bytes) -> FrozenList:
     columns = {name: np.ascontiguousarray(rows[name]) for name in _COLUMNS}
     return FrozenList(
         head.list_id, head.as_of_ms, head.source, head.reason, head.weights,
-        Candidates(**columns), rows["rank_before"].astype(np.int64), rows["relaxed"].copy(),
+        Candidates(**columns), rows["rank_before"].astype(np.int64), rows["relaxed"].copy(), rows["seen"].copy(),
     )  # fmt: skip

@@ -14,18 +14,27 @@ import asyncpg
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
 from nova_feed.store.client import Store
 
+NEWEST = 1000  # of all posts since the list was made, in which those of followees are counted
 _SQL = """
-SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])),
+SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])
+             AND NOT EXISTS (SELECT FROM nova_hidden WHERE user_id = $1 AND post_id = id)),
     ARRAY(SELECT blocked_id FROM blocks WHERE blocker_id = $1 AND blocked_id = ANY($3::bigint[])
           UNION SELECT blocker_id FROM blocks WHERE blocked_id = $1 AND blocker_id = ANY($3::bigint[])
           UNION SELECT muted_id FROM mutes WHERE muter_id = $1 AND muted_id = ANY($3::bigint[])),
     ARRAY(SELECT followee_id FROM follows WHERE follower_id = $1 AND followee_id = ANY($3::bigint[]))
 """
+_NEWER = """
+SELECT count(*) FROM (
+    SELECT author_id FROM posts WHERE created_at > to_timestamp($2::bigint / 1000.0) ORDER BY created_at DESC LIMIT $3
+) AS p
+WHERE EXISTS (SELECT FROM follows WHERE follower_id = $1 AND followee_id = author_id)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PageRules:
-    """Of the posts and authors asked about: which posts exist, whom to hide, whom the viewer follows now."""
+    """Of the posts and authors asked about: which posts exist and are not hidden by the viewer, which authors to leave
+    out, whom the viewer follows now."""
 
     existing: frozenset[int]
     hidden_authors: frozenset[int]
@@ -55,9 +64,18 @@ class Rules:
             return await self._from_clickhouse(viewer_id, posts)
         return PageRules(*(frozenset(ids) for ids in row))
 
+    async def newer(self, viewer_id: int, since_ms: int) -> int | None:
+        """How many posts of followees were made since; None when PostgreSQL does not say."""
+        try:
+            async with self._pool.acquire(timeout=0.25) as connection:
+                count: int = await connection.fetchval(_NEWER, viewer_id, since_ms, NEWEST, timeout=0.5)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            return None
+        return count
+
     async def _from_clickhouse(self, viewer_id: int, posts: Sequence[int]) -> PageRules:
         pairs = await self._store.select("pairs", viewers=[viewer_id])
-        existing = await self._store.select("standing", posts=list(posts))
+        existing = await self._store.select("standing", viewer=viewer_id, posts=list(posts))
         author, relation = pairs["author_id"], pairs["relation"]
         hidden = author[relation & (BLOCKED | MUTED | UNFOLLOWED) > 0]
         return PageRules(

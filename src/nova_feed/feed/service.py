@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from nova_feed.cache.lists import ListCache
+from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.clock import Clock
 from nova_feed.errors import CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.allowance import Allowance
@@ -25,13 +26,15 @@ from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
-from nova_feed.ranking import Ranked, Saturation, Weights, rank
+from nova_feed.ops import metrics
+from nova_feed.ranking import Candidates, Ranked, Saturation, ViewerRules, Weights, rank
 
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
 SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
 YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
 YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
+ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +48,7 @@ class Page:
     fallback: bool
     reason: str
     first_position: int
+    newer: int | None
 
 
 class FeedService:
@@ -57,12 +61,13 @@ class FeedService:
         timeline: Timeline,
         rules: Rules,
         lists: ListCache,
+        seen: SeenCache,
         signer: CursorSigner,
         clock: Clock,
         weights: Weights,
         saturation: Saturation,
     ) -> None:
-        self._timeline, self._rules, self._lists = timeline, rules, lists
+        self._timeline, self._rules, self._lists, self._seen = timeline, rules, lists, seen
         self._signer, self._clock = signer, clock
         self._weights, self._saturation = weights, saturation
         self.clickhouse = Breaker("clickhouse", clock)
@@ -88,7 +93,7 @@ class FeedService:
     async def rank(self, viewer_id: int, *, algo: str = "ch") -> FrozenList:
         """Rank anew and freeze; from PostgreSQL when ClickHouse does not answer. Raises StoreUnavailableError."""
         if algo == TIMELINE:
-            frozen = freeze(self._rank(await self._timeline.propose(viewer_id), TIMELINE_WEIGHTS), TIMELINE)
+            frozen = await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE)
         else:
             frozen = await self._rank_or_fall_back(viewer_id)
         try:
@@ -105,16 +110,42 @@ class FeedService:
         except StoreUnavailableError as error:
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
             reason = f"{error.store}: {error.reason}"
-            return freeze(self._rank(await self._timeline.propose(viewer_id), TIMELINE_WEIGHTS), TIMELINE, reason)
-        return freeze(self._rank(proposal, self._weights), RANKED)
+            return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, reason)
+        return await self._arrange(viewer_id, proposal, RANKED)
 
-    def _rank(self, proposal: Proposal, weights: Weights) -> Ranked:
+    async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
+        """Rank what was not seen; when that is too little, go on with what was."""
+        seen = await self._seen_by(viewer_id)
+        had = seen.among(proposal.candidates.post_id)
+        now_ms = self._clock.now_ms()
+        weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
+        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights)
+        again = None
+        if had.any() and len(ranked) < ENOUGH:
+            again = self._rank(proposal.candidates.take(had), proposal.rules, now_ms, weights, after=ranked)
+        return freeze(ranked, source, reason, again)
+
+    async def _seen_by(self, viewer_id: int) -> Seen:
+        try:
+            seen = await self.valkey.call(lambda: self._seen.read(viewer_id))
+        except StoreUnavailableError:
+            return NOTHING_SEEN  # a post twice is better than no feed
+        if len(seen.bits):
+            metrics.SEEN_FALSE.observe(seen.false_positive_rate)
+        return seen
+
+    def _rank(
+        self, candidates: Candidates, rules: ViewerRules, now_ms: int, weights: Weights, after: Ranked | None = None
+    ) -> Ranked:
+        shown = () if after is None else after.candidates.author_id[-TAIL:].tolist()
         return rank(
-            proposal.candidates,
-            now_ms=self._clock.now_ms(),
+            candidates,
+            now_ms=now_ms,
             weights=weights,
-            rules=proposal.rules,
+            rules=rules,
             saturation=self._saturation,
+            history=shown,
+            start=0 if after is None else len(after),
             limit=LONGEST,
         )
 
@@ -143,7 +174,7 @@ class FeedService:
     async def _rank_quietly(self, viewer_id: int) -> None:
         try:
             proposal = await self._proposals.get(viewer_id)
-            frozen = freeze(self._rank(proposal, self._weights), RANKED)
+            frozen = await self._arrange(viewer_id, proposal, RANKED)
             await self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True)
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
@@ -156,6 +187,7 @@ class FeedService:
             raise CursorExpiredError("the list of this cursor has expired: start again without a cursor") from None
 
     async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool, algo: str) -> Page:
+        newer = asyncio.ensure_future(self._rules.newer(at.viewer_id, frozen.as_of_ms))
         part = await cut(
             frozen,
             lambda posts, authors: self._rules.read(at.viewer_id, posts, authors),
@@ -173,6 +205,7 @@ class FeedService:
             fallback=frozen.source == TIMELINE and algo != TIMELINE,
             reason=frozen.reason,
             first_position=at.served,
+            newer=await newer,
         )
 
     def _next(self, frozen: FrozenList, at: Cursor, part: Cut) -> str | None:

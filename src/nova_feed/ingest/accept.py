@@ -14,6 +14,7 @@ import msgspec
 
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ingest.validate import Invalid, Valid
+from nova_feed.model import Action
 from nova_feed.stream.producer import Record
 
 Fate = Literal["accepted", "duplicate", "conflict"]
@@ -89,11 +90,14 @@ class Acceptor:
         self, items: Sequence[Valid], days: Sequence[date], guards: Sequence[date | None], body: bytes
     ) -> tuple[Accepted | None, list[Fate]]:
         keys, digests = [item.key for item in items], [item.digest for item in items]
+        hides = [item for item in items if item.event.action == Action.HIDE]
+        users, posts = [item.user_id for item in hides], [item.event.post_id for item in hides]
+        values = (days, keys, digests, guards, body, users, posts)
         try:
-            [row] = await self._fetch(_ACCEPT, days, keys, digests, guards, body)
+            [row] = await self._fetch(_ACCEPT, *values)
         except asyncpg.CheckViolationError:  # the job that makes partitions has not run for days
             await self._fetch(_DAYS)
-            [row] = await self._fetch(_ACCEPT, days, keys, digests, guards, body)
+            [row] = await self._fetch(_ACCEPT, *values)
         new = frozenset(row["positions"] or ())
         fates: list[Fate] = ["accepted" if i in new else "duplicate" for i in range(len(items))]
         named = [i for i, item in enumerate(items) if i not in new and item.digest]

@@ -55,6 +55,12 @@ FEED_REQUESTS = _counter(
     "feed_requests", ("algo", "source", "cache_hit"), "Feed pages by where they came from.",
     "source=timeline with algo=ch is fallback: look at ClickHouse.",
 )  # fmt: skip
+SEEN_FALSE = _histogram(
+    "seen_false_positive_rate", (),
+    "Of rankings: the share of posts not seen that the viewer's Bloom filter takes for seen.",
+    "Above 0.01 a viewer has more than 5,300 impressions a day: see whether a client sends what nobody looks at.",
+    buckets=(0.0001, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1),
+)  # fmt: skip
 POSTS_REMOVED = _counter(
     "feed_posts_removed", (), "Rows of frozen lists dropped when a page was cut (deleted, blocked, muted, unfollowed).",
     "Rising without reason: lists live too long, or CDC is late.",
@@ -81,7 +87,7 @@ OUTBOX_EVENTS = _gauge(
 )  # fmt: skip
 OUTBOX_AGE = _gauge(
     "outbox_oldest_seconds", (), "Age of the oldest accepted event that Kafka has not acknowledged.",
-    "Above a minute: is the broker up, does the worker's relay run (log: outbox.relayed)?",
+    "Above a minute: see whether the broker is up and the worker's relay runs (log: outbox.relayed).",
 )  # fmt: skip
 CONSUMER_LAG = _gauge(
     "kafka_consumer_lag", ("group",), "Records a consumer group has before it.",

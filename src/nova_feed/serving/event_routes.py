@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nova_feed.errors import StoreUnavailableError
 from nova_feed.ingest.accept import Fate
 from nova_feed.ingest.validate import Invalid, Valid, parse, validate
+from nova_feed.model import Action
 from nova_feed.ops import metrics
 from nova_feed.serving.auth import Principal
 from nova_feed.serving.body import read_body
@@ -17,6 +22,7 @@ from nova_feed.serving.schemas import EventResult, EventsResponse
 from nova_feed.serving.state import ApiState, principal_of, state_of
 
 LARGEST_BODY = 256 * 1024
+MOST_BEHIND = 200
 
 
 async def events(request: Request) -> Response:
@@ -58,8 +64,23 @@ async def _accept(state: ApiState, principal: Principal, items: list[msgspec.Raw
         accepted, known_fates = await state.acceptor.accept(known)
         if accepted is not None:
             state.publisher.publish(accepted)
+            _mark_seen(state, [item for item, _ in known], now_ms)
         fates = {item.index: fate for (item, _), fate in zip(known, known_fates, strict=True)}
     return [_result(verdict, first, refused, fates) for verdict in judged]
+
+
+def _mark_seen(state: ApiState, items: list[Valid], now_ms: int) -> None:
+    """An impression is what makes a post seen. Behind the answer; without Valkey a post may be shown again."""
+    pairs = {(item.user_id, item.event.post_id) for item in items if item.event.action == Action.IMPRESSION}
+    if pairs and len(state.behind) < MOST_BEHIND:
+        task = asyncio.create_task(_marked(state, pairs, now_ms))
+        state.behind.add(task)
+        task.add_done_callback(state.behind.discard)
+
+
+async def _marked(state: ApiState, pairs: set[tuple[int, int]], now_ms: int) -> None:
+    with contextlib.suppress(StoreUnavailableError):
+        await state.seen.mark(pairs, now_ms)
 
 
 def _result(

@@ -49,6 +49,7 @@ def render(page: Page, query: FeedQuery, *, now_ms: int, took_ms: float) -> Feed
         reason=page.reason or None,
         as_of=rfc3339(frozen.as_of_ms),
         age_ms=max(0, now_ms - frozen.as_of_ms),
+        newer=page.newer,
     )
 
 
@@ -68,6 +69,7 @@ def _posts(page: Page, query: FeedQuery) -> list[FeedPost]:
             sources=_SOURCES[int(rows.sources[row])],
             position=position,
             relaxed=relaxed,
+            seen=bool(page.frozen.seen[row]),
             explanation=msgspec.UNSET if ranked is None else explain(ranked, row).as_payload(),
         )
         for position, (row, relaxed) in enumerate(

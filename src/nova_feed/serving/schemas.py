@@ -23,11 +23,13 @@ class FeedPost(msgspec.Struct):
     sources: list[str]
     position: int
     relaxed: bool
+    seen: bool
     explanation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FeedResponse(msgspec.Struct):
-    """A page. ``as_of``: when the list was ranked; ``total_count``: the length of the list the page is cut from."""
+    """A page. ``as_of``: when the list was ranked; ``total_count``: the length of the list the page is cut from;
+    ``newer``: posts of people the viewer follows that were made since (null: not known)."""
 
     posts: list[FeedPost]
     cursor: str | None
@@ -40,6 +42,7 @@ class FeedResponse(msgspec.Struct):
     reason: str | None
     as_of: str
     age_ms: int
+    newer: int | None
 
 
 class EventResult(msgspec.Struct, omit_defaults=True):

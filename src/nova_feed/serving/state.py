@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from nova_feed.cache.seen import SeenCache
 from nova_feed.clock import Clock
 from nova_feed.feed.service import FeedService
 from nova_feed.ingest.accept import Acceptor
@@ -22,11 +24,13 @@ class ApiState:
     feed: FeedService
     acceptor: Acceptor
     publisher: Publisher
+    seen: SeenCache
     verifier: TokenVerifier
     checks: Mapping[str, Check]
     clock: Clock
     show_metrics: bool
     stopping: bool = field(default=False)
+    behind: set[asyncio.Task[None]] = field(default_factory=set)  # what goes on behind an answer
 
 
 def state_of(request: Request) -> ApiState:

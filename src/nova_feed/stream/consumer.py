@@ -13,8 +13,11 @@ from dataclasses import dataclass
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
+
 log = structlog.get_logger(__name__)
-MOST, WAIT_S = 500, 0.2
+MOST, WAIT_S, PATIENCE_S = 500, 0.2, 60.0
 _CONFIG = {
     "partition.assignment.strategy": "cooperative-sticky",
     "enable.auto.commit": True,
@@ -48,21 +51,57 @@ class GroupConsumer:
         self._topics = list(topics)
 
     async def run(self, handle: Handler) -> None:
-        """Hand batches to ``handle`` until cancelled. What it raises ends the run, and the batch is read again."""
+        """Hand batches to ``handle`` until cancelled.
+
+        A store that is away is waited for; raises StoreUnavailableError after a minute, and the batch is read again.
+        Any other failure is narrowed down to the record that causes it, which is passed over, counted and logged.
+        """
         consumer = await asyncio.to_thread(self._subscribed)
         try:
             while True:
                 batch = await _fetched(consumer)
                 if batch:
-                    await handle(batch)
+                    await _handled(handle, batch)
                     _store(consumer, batch)
         finally:
             await asyncio.to_thread(consumer.close)
 
     def _subscribed(self) -> Consumer:
         consumer = Consumer(self._config)
-        consumer.subscribe(self._topics)
+        consumer.subscribe(self._topics, on_assign=self._begin)
         return consumer
+
+    def _begin(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """A partition that nobody of the group has read begins at its present end, and that is committed at once: what
+        comes next is read even if this member dies before its first commit."""
+        known = consumer.committed(places, timeout=10)
+        for place in known:
+            if place.offset < 0:
+                first, end = consumer.get_watermark_offsets(place, timeout=10)
+                place.offset = end if self._config["auto.offset.reset"] == "latest" else first
+                consumer.commit(offsets=[place], asynchronous=False)
+        consumer.incremental_assign(known)
+
+
+async def _handled(handle: Handler, batch: Sequence[Received]) -> None:
+    until = asyncio.get_running_loop().time() + PATIENCE_S
+    while True:
+        try:
+            return await handle(batch)
+        except StoreUnavailableError as error:
+            log.warning("consumer.waiting", store=error.store, reason=error.reason)
+            if asyncio.get_running_loop().time() > until:
+                raise
+            await asyncio.sleep(1)
+        except Exception:
+            if len(batch) > 1:
+                for record in batch:
+                    await _handled(handle, [record])
+                return None
+            [record] = batch
+            metrics.RECORDS_IGNORED.labels(record.topic).inc()
+            log.exception("consumer.passed_over", topic=record.topic, partition=record.partition, offset=record.offset)
+            return None
 
 
 async def _fetched(consumer: Consumer) -> list[Received]:

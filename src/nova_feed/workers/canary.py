@@ -1,7 +1,7 @@
 """Behaves as a user would, and measures how long it takes: a post, an event, and the feed that shows both.
 
 The canary users follow nobody else and are followed by nobody else, and an impression lifts no post: nobody else
-ever sees them.
+ever sees them. It is the author's impression: what the viewer has seen would not be shown to him again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -27,6 +27,7 @@ from nova_feed.store.client import Store
 log = structlog.get_logger(__name__)
 AUTHOR, VIEWER = "nova_canary_author", "nova_canary_viewer"
 POLL_S, DEADLINE_S = 0.05, 30.0
+_POSTGRES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _PERSON = """
 WITH made AS (INSERT INTO users (username) VALUES ($1) ON CONFLICT (username) DO NOTHING RETURNING id)
 SELECT id FROM made UNION ALL SELECT id FROM users WHERE username = $1 LIMIT 1
@@ -59,7 +60,6 @@ class Canary:
     http: httpx.AsyncClient
     token: Callable[[int], str]
     clock: Clock
-    _people: tuple[int, int] | None = field(default=None)
 
     async def run(self, every_s: float) -> None:
         """A round every ``every_s`` until cancelled."""
@@ -82,35 +82,39 @@ class Canary:
         Raises CanaryError.
         """
         try:
-            author, viewer = self._people or await self._make_people()
-            self._people = (author, viewer)
+            author, viewer = await self._people()
             start = self.clock.monotonic()
             post = await self.pool.fetchval(_POST, author)
-            stages = {"post": await self._until("post", start, lambda: self._feed(viewer, post, 0))}
             await self.pool.execute(_FORGET, author, post)
-            return stages | await self._event(viewer, post)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _POSTGRES as error:
             raise CanaryError("post", f"PostgreSQL: {error}") from error
+        stages = {"post": await self._until("post", start, lambda: self._feed(viewer, post, 0))}
+        return stages | await self._event(author, viewer, post)
 
-    async def _event(self, viewer: int, post: int) -> dict[str, float]:
+    async def _event(self, author: int, viewer: int, post: int) -> dict[str, float]:
         name = f"canary-{uuid.uuid4()}"
         start = self.clock.monotonic()
         body = {"events": [{"event_id": name, "post_id": post, "action": "impression"}]}
         try:
-            answer = await self.http.post("/api/v1/events", json=body, headers=self._signed_in(viewer))
+            answer = await self.http.post("/api/v1/events", json=body, headers=self._signed_in(author))
         except httpx.HTTPError as error:
             raise CanaryError("accept", str(error) or type(error).__name__) from error
         if answer.status_code != 202:
             raise CanaryError("accept", f"the API answered {answer.status_code}")
         accept = self.clock.monotonic() - start
         checks: dict[str, Callable[[], Awaitable[bool]]] = {
-            "broker": lambda: self._acked(viewer, name),
+            "broker": lambda: self._acked(author, name),
             "clickhouse": lambda: self._stored(post, name),
             "counters": lambda: self._counted(post),
             "cache": lambda: self._cached(viewer, post),
             "feed": lambda: self._feed(viewer, post, 1),
         }
-        seconds = await asyncio.gather(*(self._until(stage, start, check) for stage, check in checks.items()))
+        waiting = [asyncio.ensure_future(self._until(stage, start, check)) for stage, check in checks.items()]
+        try:
+            seconds = await asyncio.gather(*waiting)
+        finally:
+            for task in waiting:
+                task.cancel()
         return {"accept": accept, **dict(zip(checks, seconds, strict=True))}
 
     async def _until(self, stage: str, start: float, check: Callable[[], Awaitable[bool]]) -> float:
@@ -119,12 +123,12 @@ class Canary:
             try:
                 if await check():
                     return self.clock.monotonic() - start
-            except (StoreUnavailableError, httpx.HTTPError) as error:
+            except (StoreUnavailableError, httpx.HTTPError, *_POSTGRES) as error:
                 reason = str(error) or type(error).__name__
             await asyncio.sleep(POLL_S)
         raise CanaryError(stage, reason)
 
-    async def _make_people(self) -> tuple[int, int]:
+    async def _people(self) -> tuple[int, int]:
         author, viewer = [await self.pool.fetchval(_PERSON, name) for name in (AUTHOR, VIEWER)]
         await self.pool.execute(_FOLLOW, viewer, author)
         return author, viewer
@@ -132,8 +136,8 @@ class Canary:
     def _signed_in(self, user: int) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(user)}"}
 
-    async def _acked(self, viewer: int, name: str) -> bool:
-        return bool(await self.pool.fetchval(_ACKED, named_key(viewer, name)))
+    async def _acked(self, sender: int, name: str) -> bool:
+        return bool(await self.pool.fetchval(_ACKED, named_key(sender, name)))
 
     async def _stored(self, post: int, name: str) -> bool:
         rows = await self.store.sql(_STORED, post=post, name=name)

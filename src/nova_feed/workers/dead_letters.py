@@ -14,6 +14,7 @@ from nova_feed.stream.producer import EventProducer, Record
 from nova_feed.topics import CDC_DEAD, EVENTS, EVENTS_DEAD
 
 log = structlog.get_logger(__name__)
+KEPT_BYTES = 65_536  # ClickHouse keeps so much of a bad record
 MOST = 500  # a round: a flood of bad records may not become a second flood
 _SENT = "INSERT INTO bad_rows_sent (topic, partition, offset) VALUES {}"
 
@@ -40,14 +41,17 @@ class DeadLetters:
         places = list(zip(rows["topic"].tolist(), rows["partition"].tolist(), rows["offset"].tolist(), strict=True))
         if not places:
             return 0
-        letters: dict[str, list[Record]] = {}
+        letters: dict[str, list[tuple[str, Record]]] = {}
         for (topic, partition, offset), raw in zip(places, rows["raw"].tolist(), strict=True):
-            headers = (("topic", topic), ("partition", str(partition)), ("offset", str(offset)))
+            value = base64.b64decode(raw)
+            headers = (("topic", topic), ("partition", str(partition)), ("offset", str(offset)),
+                       ("cut", str(len(value) >= KEPT_BYTES).lower()))  # fmt: skip
             dead = EVENTS_DEAD if topic == EVENTS.name else CDC_DEAD
-            letters.setdefault(dead.name, []).append(Record(topic.encode(), base64.b64decode(raw), headers))
-        await asyncio.gather(*(self._send(topic, records) for topic, records in letters.items()))
-        values = ", ".join(f"('{topic}', {partition}, {offset})" for topic, partition, offset in places)
-        await self._store.command(_SENT.format(values))
+            letter = (f"('{topic}', {partition}, {offset})", Record(topic.encode(), value, headers))
+            letters.setdefault(dead.name, []).append(letter)
+        for topic, group in letters.items():
+            await self._send(topic, [record for _, record in group])
+            await self._store.command(_SENT.format(", ".join(place for place, _ in group)))
         log.warning("dead_letters.forwarded", records=len(places))
         return len(places)
 

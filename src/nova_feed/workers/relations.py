@@ -13,7 +13,6 @@ import msgspec
 import structlog
 
 from nova_feed.cache.lists import ListCache
-from nova_feed.errors import StoreUnavailableError
 from nova_feed.model import MAX_ID
 from nova_feed.ops import metrics
 from nova_feed.store.client import Store
@@ -68,14 +67,11 @@ class Relations:
         self._store, self._lists = store, lists
 
     async def handle(self, batch: Sequence[Received]) -> None:
-        """Wait for ClickHouse to have the rows, then forget the lists. A store that is away is not waited for."""
+        """Wait for ClickHouse to have the rows, then forget the lists. Raises StoreUnavailableError."""
         found = [relation for record in batch if (relation := parse(record)) is not None]
-        try:
-            for topic in TABLES:
-                await self._visible([relation for relation in found if relation.topic == topic], topic)
-            await self._lists.forget({viewer for relation in found for viewer in relation.viewers})
-        except StoreUnavailableError as error:  # lists end by themselves, and every page is checked against PostgreSQL
-            log.warning("relations.not_forgotten", store=error.store, reason=error.reason)
+        for topic in TABLES:
+            await self._visible([relation for relation in found if relation.topic == topic], topic)
+        await self._lists.forget({viewer for relation in found for viewer in relation.viewers})
 
     async def _visible(self, relations: Sequence[Relation], topic: str) -> None:
         loop = asyncio.get_running_loop()

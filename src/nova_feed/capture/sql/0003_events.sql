@@ -25,6 +25,14 @@ CREATE TABLE nova_events_outbox (
 CREATE INDEX nova_events_outbox_pending ON nova_events_outbox (base) WHERE NOT acked;
 CREATE INDEX nova_events_outbox_accepted ON nova_events_outbox (accepted_ms);
 
+-- Posts that a viewer hid, for the rules that every page is checked against: in the same transaction as the event.
+CREATE TABLE nova_hidden (
+    user_id   bigint      NOT NULL,
+    post_id   bigint      NOT NULL,
+    hidden_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, post_id)
+);
+
 -- What was accepted and found stored, by minute of acceptance: how many, the sum (mod 2^64) and the xor of their seqs.
 CREATE TABLE nova_events_minutes (
     minute      timestamptz    PRIMARY KEY,

@@ -15,6 +15,9 @@ WITH request AS MATERIALIZED (
     SELECT base + position, digest, key, event_day FROM request, sent
     WHERE guard_day IS NULL OR key IN (SELECT key FROM guarded) ORDER BY event_day, key
     ON CONFLICT DO NOTHING RETURNING seq
+), hidden AS (
+    INSERT INTO nova_hidden (user_id, post_id) SELECT DISTINCT * FROM unnest($6::bigint[], $7::bigint[]) AS t (u, p)
+    ORDER BY u, p ON CONFLICT DO NOTHING
 ), new AS (
     SELECT array_agg((seq - base)::smallint ORDER BY seq) AS positions FROM taken, request
 ), kept AS (
