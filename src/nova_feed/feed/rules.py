@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
 from nova_feed.store.client import Store
 
@@ -60,7 +61,7 @@ class Rules:
         try:
             async with self._pool.acquire(timeout=0.25) as connection:
                 [row] = await connection.fetch(_SQL, viewer_id, posts, authors, timeout=0.5)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except POSTGRES_AWAY:
             return await self._from_clickhouse(viewer_id, posts)
         return PageRules(*(frozenset(ids) for ids in row))
 
@@ -69,7 +70,7 @@ class Rules:
         try:
             async with self._pool.acquire(timeout=0.25) as connection:
                 count: int = await connection.fetchval(_NEWER, viewer_id, since_ms, NEWEST, timeout=0.5)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except POSTGRES_AWAY:
             return None
         return count
 

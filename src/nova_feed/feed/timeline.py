@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncpg
 import numpy as np
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.sources import Proposal
 from nova_feed.ranking import Candidates, Source, ViewerRules, Weights
@@ -44,7 +45,7 @@ class Timeline:
                 if len(rows) < FEW:
                     rows = [*rows, *await connection.fetch(_NEWEST, viewer_id)]
                 [(blocked, muted)] = await connection.fetch(_RULES, viewer_id)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except POSTGRES_AWAY as error:
             raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
         candidates = Candidates.make(
             post_id=np.array([row[0] for row in rows], dtype=np.int64),

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import asyncpg
 import msgspec
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ingest.validate import Invalid, Valid
 from nova_feed.model import Action
@@ -26,7 +27,6 @@ _ACCEPT = (_SQL / "accept.sql").read_text()
 _DIGESTS = (_SQL / "digests.sql").read_text()
 _AUTHORS = "SELECT id, author_id FROM posts WHERE id = ANY($1::bigint[])"
 _DAYS = "SELECT nova_ensure_event_days()"
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ async def _in_time(work: Awaitable[T]) -> T:
         raise StoreUnavailableError("postgres", f"no answer within {DEADLINE_S} s")
     try:
         return task.result()
-    except _AWAY as error:
+    except POSTGRES_AWAY as error:
         raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import asyncpg
 import structlog
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.ingest.accept import Accepted, records
 from nova_feed.stream.producer import Record
 from nova_feed.topics import EVENTS
@@ -22,7 +23,6 @@ WHERE NOT acked AND accepted_ms < floor(extract(epoch FROM clock_timestamp()) * 
 ORDER BY base LIMIT 50
 """
 MOST_IN_FLIGHT = 60  # rows handed to the producer and not yet answered for; its own queue is bounded too
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class Sender(Protocol):
@@ -61,7 +61,7 @@ class Publisher:
             return
         try:
             await self._pool.execute(_ACKED, done, timeout=5)
-        except _FAILURES as error:
+        except POSTGRES_AWAY as error:
             self._acknowledged.extendleft(done)
             log.warning("outbox.not_swept", rows=len(done), error=str(error))
 
@@ -79,7 +79,7 @@ class Publisher:
         known = [*self._in_flight, *self._acknowledged]
         try:
             return await self._pool.fetch(_LEFT, int(older_than_s * 1000), known, timeout=10)
-        except _FAILURES as error:
+        except POSTGRES_AWAY as error:
             log.warning("outbox.unreadable", error=str(error))
             return []
 

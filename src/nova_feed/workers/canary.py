@@ -16,6 +16,7 @@ import asyncpg
 import httpx
 import structlog
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.cache.lists import ListCache
 from nova_feed.clock import Clock
 from nova_feed.errors import NovaError, StoreUnavailableError
@@ -27,7 +28,6 @@ from nova_feed.store.client import Store
 log = structlog.get_logger(__name__)
 AUTHOR, VIEWER = "nova_canary_author", "nova_canary_viewer"
 POLL_S, DEADLINE_S = 0.05, 30.0
-_POSTGRES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _PERSON = """
 WITH made AS (INSERT INTO users (username) VALUES ($1) ON CONFLICT (username) DO NOTHING RETURNING id)
 SELECT id FROM made UNION ALL SELECT id FROM users WHERE username = $1 LIMIT 1
@@ -86,7 +86,7 @@ class Canary:
             start = self.clock.monotonic()
             post = await self.pool.fetchval(_POST, author)
             await self.pool.execute(_FORGET, author, post)
-        except _POSTGRES as error:
+        except POSTGRES_AWAY as error:
             raise CanaryError("post", f"PostgreSQL: {error}") from error
         stages = {"post": await self._until("post", start, lambda: self._feed(viewer, post, 0))}
         return stages | await self._event(author, viewer, post)
@@ -123,7 +123,7 @@ class Canary:
             try:
                 if await check():
                     return self.clock.monotonic() - start
-            except (StoreUnavailableError, httpx.HTTPError, *_POSTGRES) as error:
+            except (StoreUnavailableError, httpx.HTTPError, *POSTGRES_AWAY) as error:
                 reason = str(error) or type(error).__name__
             await asyncio.sleep(POLL_S)
         raise CanaryError(stage, reason)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import asyncpg
 import structlog
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ops import metrics
@@ -28,7 +29,7 @@ async def watch(pool: asyncpg.Pool, lag: Lag, clock: Clock, groups: Sequence[str
             events, age_s = await pending(pool, clock.now_ms())
             metrics.OUTBOX_EVENTS.set(events)
             metrics.OUTBOX_AGE.set(age_s)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except POSTGRES_AWAY as error:
             log.warning("levels.unknown", store="postgres", reason=str(error))
         for group in groups:
             try:

@@ -79,11 +79,11 @@ SELECT _topic AS topic, _partition AS partition, _offset AS offset, raw,
     if(j.4 BETWEEN 1 AND 4102444800000, fromUnixTimestamp64Milli(assumeNotNull(j.4), 'UTC'), NULL) AS at,
     j.5 AS user_id, j.6 AS post_id, j.7 AS author_id,
     ifNull(j.8, '') AS action, ifNull(j.9, 0) AS dwell_ms, ifNull(j.10, '') AS device, ifNull(j.11, '') AS app_ver,
-    seq > 0 AND user_id > 0 AND post_id > 0 AND author_id IS NOT NULL
+    ifNull(seq > 0 AND user_id > 0 AND post_id > 0 AND author_id IS NOT NULL
         -- Times within what the table keeps: a block with rows of more than 100 days would be refused, and stop all.
         AND accepted_at BETWEEN now() - INTERVAL 30 DAY AND now() + INTERVAL 1 DAY
         AND at BETWEEN accepted_at - INTERVAL 2 DAY AND accepted_at + INTERVAL 1 DAY
-        AND action IN ('impression', 'view', 'click', 'like', 'comment', 'share', 'dwell', 'hide') AS good
+        AND action IN ('impression', 'view', 'click', 'like', 'comment', 'share', 'dwell', 'hide'), 0) AS good
 FROM events_queue;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_bad_rows TO bad_rows AS
