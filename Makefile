@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --no-sync
 SIZE ?= small
 
-.PHONY: help setup demo test unit lint fix docs lock clean
+.PHONY: help setup demo test unit faults lint fix docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: setup lint ## run all tests against real servers, which they start and sto
 
 unit: setup ## run the tests that need no server
 	@$(RUN) pytest tests/unit -q
+
+faults: setup ## kill, stop and fill up real processes under load, in full length; writes build/faults.json
+	@$(RUN) pytest tests/faults -q --faults=full
 
 lint: setup ## check style, types and who may import whom
 	@$(RUN) ruff check --quiet && $(RUN) ruff format --check --quiet && $(RUN) mypy --no-error-summary && $(RUN) lint-imports --no-cache | tail -n 3

@@ -17,6 +17,10 @@ from tests.reader import Reader, ReaderOf
 from tests.stack import LocalStack
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", choices=("short", "full"), default="short", help="how long each fault lasts")
+
+
 def pytest_configure() -> None:
     # Whoever ends a test run ends it as Ctrl-C does: fixtures are torn down, no server stays behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
