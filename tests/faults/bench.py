@@ -61,6 +61,10 @@ class Bench:
         """Records the group has still to read."""
         return await asyncio.to_thread(group_lag, self.stack.facts["kafka_brokers"], group, 10)
 
+    async def clickhouse_answers(self) -> bool:
+        """Whether ClickHouse answers a query now."""
+        return bool(await _or_none(self.store.version()))
+
     @asynccontextmanager
     async def row(self, number: int, name: str) -> AsyncIterator[Line]:
         """A line of the report: passed when its block ends well; a row that fails leaves its reason."""
@@ -164,7 +168,9 @@ class Bench:
 
     async def judge(self, line: Line, load: Load, more: Verdict | None = None) -> Verdict:
         """The verdict, into the report. Raises AssertionError unless all is well and the product's ledger agrees."""
+        at = time.monotonic()
         events = await self.verdict(load)
+        line.add(f"all visible after {time.monotonic() - at:.1f} s")
         found = events + (more or Verdict())
         line.lost, line.duplicate, line.phantom = len(found.lost), len(found.duplicate), len(found.phantom)
         line.add(f"{len(load.history):,} events sent, {load.history.count('unknown'):,} of them again")

@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS bad_rows (
 ) ENGINE = ReplacingMergeTree ORDER BY (topic, partition, offset) TTL toDateTime(seen_at) + INTERVAL 14 DAY;
 
 -- Every record is parsed once, here, and kept by nobody (engine Null): the views below read from it. ``good`` says
--- whether the key is there and, unless the row was deleted, every other column too.
+-- whether the key is there and, unless the row was deleted, every other column too; and whether it was deleted or not.
 CREATE TABLE IF NOT EXISTS cdc_parsed (
     topic LowCardinality(String), partition UInt64, offset UInt64, raw String,
     id Nullable(Int64), author_id Nullable(Int64), post_id Nullable(Int64), user_id Nullable(Int64),
@@ -106,7 +106,7 @@ SELECT _topic AS topic, _partition AS partition, _offset AS offset, raw,
     j.7 AS blocker_id, j.8 AS blocked_id, j.9 AS muter_id, j.10 AS muted_id, j.11 AS username,
     parseDateTime64BestEffortOrNull(coalesce(j.12, j.13, ''), 3, 'UTC') AS at,
     ifNull(j.14, '') = 'true' AS gone,
-    multiIf(
+    ifNull(j.14, 'false') IN ('true', 'false') AND multiIf(
         topic = 'cdc.users', id IS NOT NULL AND (gone OR (username IS NOT NULL AND at IS NOT NULL)),
         topic = 'cdc.posts', id IS NOT NULL AND (gone OR (author_id IS NOT NULL AND at IS NOT NULL)),
         topic = 'cdc.follows', follower_id IS NOT NULL AND followee_id IS NOT NULL AND (gone OR at IS NOT NULL),
