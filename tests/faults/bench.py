@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import asyncpg
@@ -30,6 +31,11 @@ from tests.waiting import eventually
 SERVICE = 1
 NORMAL_S = 90.0
 SETTLED_S = 120.0
+SLOW_S = 5.0
+_TROUBLE = """
+SELECT concat(table, ': ', arrayStringConcat(arrayMap(text -> substring(text, 1, 600), arrayDistinct(exceptions.text)), ' | ')) AS told
+FROM system.kafka_consumers WHERE notEmpty(exceptions.text)
+"""
 T = TypeVar("T")
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError,
          StoreUnavailableError)  # fmt: skip
@@ -129,7 +135,10 @@ class Bench:
         [(post, _)] = world.posts
         async with self.client() as http:
             await eventually(lambda: _or_none(self._sent(http, post)), NORMAL_S)
-            await eventually(lambda: _or_none(self._arrived(post)), NORMAL_S)
+            try:
+                await eventually(lambda: _or_none(self._arrived(post)), NORMAL_S)
+            except AssertionError as error:
+                raise AssertionError(f"nothing arrives: {await self._why()}") from error
             await eventually(lambda: _or_none(self._ranked(http)), NORMAL_S)
         line.seconds_to_normal = round(time.monotonic() - since, 1)
 
@@ -152,25 +161,32 @@ class Bench:
         answer = await http.get(FEED, headers=bearer(self.stack, self.stack.facts["user_id"]))
         return answer.status_code == 200 and not answer.json()["fallback"]
 
-    async def verdict(self, load: Load) -> Verdict:
+    async def verdict(self, line: Line, load: Load) -> Verdict:
         """What the checker says once everything has arrived; its last word when it never does."""
         await load.stop()
-        deadline = time.monotonic() + SETTLED_S
+        began, last, world = time.monotonic(), Verdict(), load.world
         while True:
             try:
-                world = load.world
                 found = load.history.judge(await visible.events_of(self.store, world.post_ids, world.authors))
-            except StoreUnavailableError:
-                found = Verdict(lost=("clickhouse does not answer",))
-            if found.good or time.monotonic() > deadline:
-                return found
+            except StoreUnavailableError as error:
+                found = Verdict(lost=(str(error),))
+            waited = time.monotonic() - began
+            if found.good or waited > SETTLED_S:
+                late = f" (the last to come: {last})" if waited > SLOW_S else ""
+                line.add(f"all visible after {waited:.1f} s{late}")
+                return found if found.good else replace(found, lost=(*found.lost, *await self._why()))
+            last = found
             await asyncio.sleep(0.5)
+
+    async def _why(self) -> tuple[str, ...]:
+        """What keeps the consumers back, as far as they know."""
+        told = [f"lag of {group}: {await self.lag(group)}" for group in ("events_group", "nova_cdc")]
+        rows = await self.store.sql(_TROUBLE)
+        return (*told, *(str(text) for text in rows["told"]))
 
     async def judge(self, line: Line, load: Load, more: Verdict | None = None) -> Verdict:
         """The verdict, into the report. Raises AssertionError unless all is well and the product's ledger agrees."""
-        at = time.monotonic()
-        events = await self.verdict(load)
-        line.add(f"all visible after {time.monotonic() - at:.1f} s")
+        events = await self.verdict(line, load)
         found = events + (more or Verdict())
         line.lost, line.duplicate, line.phantom = len(found.lost), len(found.duplicate), len(found.phantom)
         line.add(f"{len(load.history):,} events sent, {load.history.count('unknown'):,} of them again")

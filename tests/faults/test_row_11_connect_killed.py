@@ -22,7 +22,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 TABLES = ("posts", "likes")
-BURST = 40
+BURST = 20
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Writer:
         self.changes += 2 * (BURST + len(gone))
 
     async def work(self, sql: asyncpg.Connection, stop: asyncio.Event) -> None:
-        """Bursts until told to stop: some 1,000 changes a second."""
+        """Bursts until told to stop: some hundred changes a second."""
         while not stop.is_set():
             await self.burst(sql)
             await asyncio.sleep(0.05)
