@@ -33,7 +33,8 @@ NORMAL_S = 90.0
 SETTLED_S = 120.0
 SLOW_S = 5.0
 _TROUBLE = """
-SELECT concat(table, ': ', arrayStringConcat(arrayMap(text -> substring(text, 1, 600), arrayDistinct(exceptions.text)), ' | ')) AS told
+SELECT concat(table, ': ', arrayStringConcat(arrayMap(text -> substring(text, 1, 600), arrayDistinct(exceptions.text)),
+    ' | ')) AS told
 FROM system.kafka_consumers WHERE notEmpty(exceptions.text)
 """
 T = TypeVar("T")

@@ -130,15 +130,15 @@ class History:
     def judge(self, visible: Visible) -> Verdict:
         """Compare with what is there; ``visible`` must hold all there is of the posts of this history."""
         must, may = self.must, self.may
-        there = {row.event_id for row in visible.rows}
+        known, there = must | may, {row.event_id for row in visible.rows}
         seqs = Counter(row.event_id for row in visible.rows)
-        strange = [row for row in visible.rows if row.event_id not in must | may or not self._is_as_sent(row)]
+        strange = [row for row in visible.rows if row.event_id not in known or not self._is_as_sent(row)]
         twice = {name for name, n in seqs.items() if n > 1} | {name for name, n in visible.final.items() if n > 1}
         lost = must - {row.event_id for row in visible.rows if self._is_as_sent(row)}
         hidden = (there & must) - visible.final.keys()
         return Verdict(
             lost=tuple(sorted(lost | hidden)),
-            phantom=tuple(sorted({row.event_id for row in strange} | (visible.final.keys() - must - may))),
+            phantom=tuple(sorted({row.event_id for row in strange} | (visible.final.keys() - known))),
             duplicate=tuple(sorted(twice | self.accepted_twice)),
             differing=tuple(self._differing(must | (may & there), visible)),
             received_again=sum(row.copies - 1 for row in visible.rows),
