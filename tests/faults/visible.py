@@ -17,13 +17,13 @@ _FINAL = """
 SELECT event_id, toInt64(count()) AS n FROM events FINAL WHERE post_id IN {posts:Array(Int64)} GROUP BY event_id
 """
 _POSTS = """
-SELECT post_id, toInt64(groupBitmapMerge(impressions)) AS impression, toInt64(groupBitmapMerge(views)) AS view,
-    toInt64(groupBitmapMerge(clicks)) AS click, toInt64(groupBitmapMerge(likes)) AS `like`,
-    toInt64(groupBitmapMerge(comments)) AS comment, toInt64(groupBitmapMerge(shares)) AS share
+SELECT post_id, toInt64(uniqExactMerge(impressions)) AS impression, toInt64(uniqExactMerge(views)) AS view,
+    toInt64(uniqExactMerge(clicks)) AS click, toInt64(uniqExactMerge(likes)) AS `like`,
+    toInt64(uniqExactMerge(comments)) AS comment, toInt64(uniqExactMerge(shares)) AS share
 FROM post_metrics_1h WHERE post_id IN {posts:Array(Int64)} GROUP BY post_id
 """
 _PAIRS = """
-SELECT user_id, author_id, toInt64(groupBitmapMerge(interactions)) AS n
+SELECT user_id, author_id, toInt64(uniqExactMerge(interactions)) AS n
 FROM user_author_90d WHERE author_id IN {authors:Array(Int64)} GROUP BY user_id, author_id
 """
 _SHOWN = "SELECT post_id, exposures AS impression, shares AS share FROM hot_posts WHERE post_id IN {posts:Array(Int64)}"
