@@ -28,6 +28,7 @@ from nova_feed.store.client import Store
 log = structlog.get_logger(__name__)
 AUTHOR, VIEWER = "nova_canary_author", "nova_canary_viewer"
 POLL_S, DEADLINE_S = 0.05, 30.0
+_AWAY: tuple[type[Exception], ...] = (StoreUnavailableError, httpx.HTTPError, *POSTGRES_AWAY)
 _PERSON = """
 WITH made AS (INSERT INTO users (username) VALUES ($1) ON CONFLICT (username) DO NOTHING RETURNING id)
 SELECT id FROM made UNION ALL SELECT id FROM users WHERE username = $1 LIMIT 1
@@ -123,7 +124,7 @@ class Canary:
             try:
                 if await check():
                     return self.clock.monotonic() - start
-            except (StoreUnavailableError, httpx.HTTPError, *POSTGRES_AWAY) as error:
+            except _AWAY as error:
                 reason = str(error) or type(error).__name__
             await asyncio.sleep(POLL_S)
         raise CanaryError(stage, reason)
