@@ -6,22 +6,28 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
+from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
 from nova_feed.capture.connect_api import ConnectApi
 from nova_feed.capture.connector import connector_config
 from nova_feed.clock import Clock, SystemClock
 from nova_feed.errors import SettingsError
+from nova_feed.feed import engagement, hints
 from nova_feed.feed.cursor import CursorSigner
+from nova_feed.feed.people import People
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.service import FeedService
 from nova_feed.feed.sources import Sources
+from nova_feed.feed.suggestions import Suggestions
 from nova_feed.feed.timeline import Timeline
+from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
 from nova_feed.ops import logs
@@ -110,6 +116,29 @@ def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedServ
     )
 
 
+def trending(clients: Clients, clock: Clock) -> Trending:
+    """What trends, over these clients."""
+    return Trending(
+        count=partial(engagement.from_clickhouse, clients.store),
+        recent=partial(engagement.from_postgres, clients.reads),
+        rules=Rules(clients.reads, clients.store),
+        cache=DiscoveryCache(clients.lists.client),
+        clock=clock,
+        saturation=Saturation(),
+    )
+
+
+def suggestions(clients: Clients, clock: Clock) -> Suggestions:
+    """Whom to follow, over these clients."""
+    return Suggestions(
+        hints=hints.ClickHouseHints(clients.store, clock).read,
+        fallback=partial(hints.from_postgres, clients.reads),
+        people=People(clients.reads, clients.store),
+        cache=DiscoveryCache(clients.lists.client),
+        clock=clock,
+    )
+
+
 @asynccontextmanager
 async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "nova api") -> AsyncIterator[ApiState]:
     """What one API worker holds."""
@@ -122,6 +151,8 @@ async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "
         try:
             yield ApiState(
                 feed=feed_service(settings, clients, clock),
+                trending=trending(clients, clock),
+                suggestions=suggestions(clients, clock),
                 acceptor=Acceptor(clients.postgres),
                 publisher=publisher,
                 seen=SeenCache(clients.lists.client),

@@ -21,10 +21,11 @@ class Key:
 
 FEED = Key("feed:v1:{}", "string", 120, "viewer -> id of the frozen list that answers first pages")
 LIST = Key("list:v1:{}:{}", "string", 600, "viewer, list id -> frozen list; TTL renewed by every read")
-TRENDING = Key("hot:posts:{}", "string", 60, "window -> trending posts")
+TRENDING = Key("hot:posts:{}", "string", 600, "window -> trending posts; written every 60 s, outlives a late job")
 SUGGESTED = Key("suggest:users:{}", "string", 600, "viewer -> suggested users")
+SUGGESTING = Key("suggest:active", "sorted set", 3600, "who asked for suggestions lately, by when; the latest 10,000")
 SEEN = Key("seen:{}", "bitmap", 86_400, "viewer -> bloom filter of the posts seen, 8 KiB")
 SEEN_RECENT = Key("seen:recent:{}", "sorted set", 86_400, "viewer -> the newest 500 posts seen, by when")
 DAILY = Key("metrics:daily:{}", "string", 86_400, "YYYY-MM-DD -> daily metrics")
 
-ALL = (FEED, LIST, TRENDING, SUGGESTED, SEEN, SEEN_RECENT, DAILY)
+ALL = (FEED, LIST, TRENDING, SUGGESTED, SUGGESTING, SEEN, SEEN_RECENT, DAILY)

@@ -11,6 +11,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from nova_feed import bootstrap
+from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.capture import supervisor
 from nova_feed.clock import SystemClock
 from nova_feed.ingest.publish import Publisher
@@ -18,7 +19,7 @@ from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
 from nova_feed.stream.consumer import GroupConsumer
 from nova_feed.stream.lag import group_lag
-from nova_feed.workers import housekeeping, levels, relations, runner
+from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, trending
 from nova_feed.workers.canary import Canary
 from nova_feed.workers.dead_letters import DeadLetters
 from nova_feed.workers.invalidation import Invalidation
@@ -46,6 +47,7 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
 
     publisher = Publisher(clients.postgres, clients.producer)
     consumer = GroupConsumer(settings.kafka_brokers, relations.GROUP, list(relations.TABLES))
+    active = DiscoveryCache(clients.lists.client)
     found: dict[str, runner.Job] = {
         "cdc supervisor": lambda: supervisor.supervise(clients.connect, bootstrap.connector(settings)),
         "outbox relay": publisher.relay,
@@ -53,6 +55,8 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "reconciler": Reconciler(clients.postgres, clients.store, lambda: lag("events_group"), clock).run,
         "invalidation": Invalidation(clients.store, clients.lists, clock).run,
         "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
+        "trending": trending.TrendingJob(bootstrap.trending(clients, clock), clock).run,
+        "suggestions": suggestions.SuggestionsJob(bootstrap.suggestions(clients, clock), active, clock).run,
         "dead letters": DeadLetters(clients.store, clients.producer).run,
         "event days": lambda: housekeeping.event_days(clients.postgres),
         "levels": lambda: levels.watch(clients.postgres, lag, clock),

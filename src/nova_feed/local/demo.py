@@ -65,7 +65,7 @@ async def wait_captured(postgres_url: str, store: Store, progress: Progress, dea
             )
         await asyncio.sleep(0.2)
     client = await store.client()
-    for view in ("past_counts", "affinity", "author_posts", "hot_posts"):
+    for view in ("past_counts", "affinity", "author_posts", "hot_posts", "popular_people", "readers"):
         await client.command(f"SYSTEM REFRESH VIEW {view}")
 
 

@@ -65,6 +65,20 @@ POSTS_REMOVED = _counter(
     "feed_posts_removed", (), "Rows of frozen lists dropped when a page was cut (deleted, blocked, muted, unfollowed).",
     "Rising without reason: lists live too long, or CDC is late.",
 )  # fmt: skip
+DISCOVERY_REQUESTS = _counter(
+    "discovery_requests", ("surface", "source"), "Lists of trending posts and suggested users by where they came from.",
+    "source=postgres is fallback: look at ClickHouse; computed rising: the worker's job is late, or Valkey is away.",
+)  # fmt: skip
+JOB_RUNS = _counter(
+    "job_runs", ("job", "result"), "Rounds of the worker's timed jobs: done, failed.",
+    "failed: the log names the store that was away; no rounds at all: the worker does not run.",
+)  # fmt: skip
+JOB_SECONDS = _histogram(
+    "job_duration_seconds",
+    ("job",),
+    "Time of one round of a timed job.",
+    "Near its period: too much work for one worker.",
+)
 EVENTS = _counter(
     "events", ("status",), "Client events by result: accepted, duplicate, conflict, invalid.",
     "invalid rising: a client release sends something new; conflict: it uses an event_id twice.",

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from nova_feed.clock import Clock
 from nova_feed.serving import problems
+from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import feed
 from nova_feed.serving.health_routes import health, live, metrics, ready
@@ -22,6 +23,8 @@ from nova_feed.serving.state import ApiState
 
 ROUTES = (
     Route("/api/v1/feed", feed, methods=["GET"]),
+    Route("/api/v1/feed/trending", trending, methods=["GET"]),
+    Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"]),
     Route("/api/v1/events", events, methods=["POST"]),
     Route("/health", health, methods=["GET"]),
     Route("/health/live", live, methods=["GET"]),

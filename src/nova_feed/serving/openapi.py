@@ -13,10 +13,11 @@ from nova_feed import __version__
 from nova_feed.ingest.validate import MOST as MOST_EVENTS
 from nova_feed.ingest.validate import EventIn
 from nova_feed.serving import schemas
-from nova_feed.serving.query import ALGOS, LIMIT, MOST
+from nova_feed.serving.query import ALGOS, LIMIT, MOST, MOST_PEOPLE, PEOPLE, WINDOWS
 
 _BODIES = (
-    schemas.FeedResponse, schemas.EventsResponse, schemas.HealthResponse, schemas.LiveResponse, schemas.Problem, EventIn,
+    schemas.FeedResponse, schemas.TrendingResponse, schemas.SuggestedUsersResponse, schemas.EventsResponse,
+    schemas.HealthResponse, schemas.LiveResponse, schemas.Problem, EventIn,
 )  # fmt: skip
 _PROBLEMS = {
     "400": "Invalid input.", "401": "No valid token.", "403": "Not for this token.", "408": "The body came too slowly.",
@@ -44,6 +45,13 @@ def document() -> dict[str, Any]:
         _parameter("cursor", {"type": "string"}, "The `cursor` of the previous page, as it came."),
         _parameter("explain", {"enum": ["true", "false", "1", "0"], "default": "false"}, "Explain every score."),
     ]
+    trending_parameters = [
+        _parameter(
+            "window", {"enum": list(WINDOWS), "default": WINDOWS[0]}, "Engagement of the last hour, day or week."
+        ),
+        _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}, "Posts at most."),
+    ]
+    people = {"type": "integer", "minimum": 1, "maximum": MOST_PEOPLE, "default": PEOPLE}
     batch = {
         "type": "object", "required": ["events"], "additionalProperties": False,
         "properties": {"events": {"type": "array", "minItems": 1, "maxItems": MOST_EVENTS, "items": _ref("EventIn")}},
@@ -56,6 +64,11 @@ def document() -> dict[str, Any]:
         "paths": {
             "/api/v1/feed": {"get": _operation("feed", "The caller's feed, ranked.", "FeedResponse", "200",
                                                ("400", "401", "410", "503"), parameters=feed_parameters)},
+            "/api/v1/feed/trending": {"get": _operation("trending", "What trends, as far as the caller may see it.", "TrendingResponse",
+                                                        "200", ("400", "401", "503"), parameters=trending_parameters)},
+            "/api/v1/discover/suggested-users": {"get": _operation(
+                "suggested_users", "Whom the caller might follow, and why.", "SuggestedUsersResponse", "200",
+                ("400", "401", "503"), parameters=[_parameter("limit", people, "People at most.")])},
             "/api/v1/events": {"post": _operation("events", "Send up to 100 events.", "EventsResponse", "202",
                                                   ("400", "401", "408", "413", "415", "503"),
                                                   requestBody={"required": True, "content": {"application/json": {"schema": batch}}})},

@@ -11,6 +11,8 @@ from nova_feed.errors import InvalidInputError
 
 LIMIT, MOST = 50, 100
 ALGOS = ("ch", "timeline")
+WINDOWS = ("1h", "24h", "7d")
+PEOPLE, MOST_PEOPLE = 20, 50
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -33,6 +35,26 @@ def feed_query(parameters: QueryParams) -> FeedQuery:
         cursor=parameters.get("cursor"),
         explain=_TRUTH[_choice(parameters, "explain", tuple(_TRUTH), "false")],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TrendingQuery:
+    """Parameters of GET /api/v1/feed/trending."""
+
+    window: str
+    limit: int
+
+
+def trending_query(parameters: QueryParams) -> TrendingQuery:
+    """Raises InvalidInputError."""
+    _only(parameters, ("window", "limit"))
+    return TrendingQuery(_choice(parameters, "window", WINDOWS, "1h"), _whole(parameters, "limit", LIMIT, 1, MOST))
+
+
+def people_limit(parameters: QueryParams) -> int:
+    """The limit of GET /api/v1/discover/suggested-users. Raises InvalidInputError."""
+    _only(parameters, ("limit",))
+    return _whole(parameters, "limit", PEOPLE, 1, MOST_PEOPLE)
 
 
 def _only(parameters: QueryParams, names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 FeedSource = Literal["ranked", "cached", "timeline"]
+DiscoverySource = Literal["computed", "cached", "postgres"]
 
 
 class FeedPost(msgspec.Struct):
@@ -43,6 +44,77 @@ class FeedResponse(msgspec.Struct):
     as_of: str
     age_ms: int
     newer: int | None
+
+
+class TrendingPost(msgspec.Struct):
+    """One post; likes, comments and shares are those of the window, score = likes + 2 comments + 3 shares."""
+
+    post_id: int
+    author_id: int
+    created_at: str
+    likes: int
+    comments: int
+    shares: int
+    score: int
+    position: int
+    relaxed: bool
+
+
+class TrendingResponse(msgspec.Struct):
+    """What trends. ``as_of``: when it was counted; ``reason``: what was away, when something was."""
+
+    posts: list[TrendingPost]
+    window: Literal["1h", "24h", "7d"]
+    count: int
+    cache_hit: bool
+    response_time_ms: float
+    source: DiscoverySource
+    fallback: bool
+    reason: str | None
+    as_of: str
+    age_ms: int
+
+
+class NamedUser(msgspec.Struct):
+    """Somebody a reason names."""
+
+    user_id: int
+    username: str
+
+
+class SuggestionReason(msgspec.Struct):
+    """Why somebody is suggested. ``amount``: how many people, or how often; ``term``: its part of the score."""
+
+    kind: Literal["followed_by", "similar", "read", "also_read", "popular"]
+    text: str
+    amount: int
+    term: float
+    users: list[NamedUser]
+
+
+class SuggestedUser(msgspec.Struct):
+    """One person. ``reason`` is the text of the strongest of the ``reasons``; their terms add up to ``score``."""
+
+    user_id: int
+    username: str
+    score: float
+    reason: str
+    reasons: list[SuggestionReason]
+
+
+class SuggestedUsersResponse(msgspec.Struct):
+    """Whom to follow. ``cold_start``: nothing is known of the viewer yet, these are popular authors."""
+
+    users: list[SuggestedUser]
+    count: int
+    cold_start: bool
+    cache_hit: bool
+    response_time_ms: float
+    source: DiscoverySource
+    fallback: bool
+    reason: str | None
+    as_of: str
+    age_ms: int
 
 
 class EventResult(msgspec.Struct, omit_defaults=True):

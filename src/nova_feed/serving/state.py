@@ -11,6 +11,8 @@ from starlette.requests import Request
 from nova_feed.cache.seen import SeenCache
 from nova_feed.clock import Clock
 from nova_feed.feed.service import FeedService
+from nova_feed.feed.suggestions import Suggestions
+from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
 from nova_feed.ops.health import Check
@@ -22,6 +24,8 @@ class ApiState:
     """One per process. ``show_metrics``: whether /metrics is answered here (only on a loopback listener)."""
 
     feed: FeedService
+    trending: Trending
+    suggestions: Suggestions
     acceptor: Acceptor
     publisher: Publisher
     seen: SeenCache
