@@ -35,6 +35,15 @@ class App:
     async def unlike(self, person: int, post: int) -> None:
         await self._sql.execute("DELETE FROM likes WHERE (post_id, user_id) = ($1, $2)", post, person)
 
+    async def comment(self, person: int, post: int) -> None:
+        await self._sql.execute(
+            "INSERT INTO comments (post_id, user_id, body) VALUES ($1, $2, 'so true')", post, person
+        )
+
+    async def leave(self, person: int) -> None:
+        """The account is deleted, with all that hangs on it."""
+        await self._sql.execute("DELETE FROM users WHERE id = $1", person)
+
     async def block(self, blocker: int, blocked: int) -> None:
         await self._sql.execute("INSERT INTO blocks (blocker_id, blocked_id) VALUES ($1, $2)", blocker, blocked)
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 FEED, EVENTS = "/api/v1/feed", "/api/v1/events"
+TRENDING, SUGGESTED = "/api/v1/feed/trending", "/api/v1/discover/suggested-users"
 Json = dict[str, Any]
 
 
@@ -25,6 +26,20 @@ class Reader:
     async def page(self, **parameters: Any) -> Json:
         """A page of the feed."""
         answer = await self.get(**parameters)
+        assert answer.status_code == 200, answer.text
+        body: Json = answer.json()
+        return body
+
+    async def trending(self, **parameters: Any) -> Json:
+        """What trends."""
+        return await self._body(TRENDING, parameters)
+
+    async def suggested(self, **parameters: Any) -> Json:
+        """Whom to follow."""
+        return await self._body(SUGGESTED, parameters)
+
+    async def _body(self, path: str, parameters: Json) -> Json:
+        answer = await self._api.get(path, params=parameters, headers=self.headers)
         assert answer.status_code == 200, answer.text
         body: Json = answer.json()
         return body

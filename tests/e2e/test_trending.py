@@ -1,0 +1,173 @@
+"""Trending: one list for everybody, of which each sees what they may."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+
+from nova_feed.ranking import Saturation, lawful
+from tests.app import App
+from tests.reader import TRENDING, Json, Reader, ReaderOf
+from tests.stack import LocalStack, bearer
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+WINDOWS = ("1h", "24h", "7d")
+PERIOD_S = 60 + 20  # the job's period, and the way of a like to the store, with time to spare on a busy machine
+
+REMOVALS: dict[str, Callable[[App, int, Json], Awaitable[None]]] = {
+    "block": lambda app, viewer, post: app.block(viewer, post["author_id"]),
+    "blocked by the author": lambda app, viewer, post: app.block(post["author_id"], viewer),
+    "mute": lambda app, viewer, post: app.mute(viewer, post["author_id"]),
+    "the post is deleted": lambda app, viewer, post: app.delete(post["post_id"]),
+    "the author is deleted": lambda app, viewer, post: app.leave(post["author_id"]),
+}
+
+
+async def a_liked_post(app: App, likes: int, comments: int = 0) -> tuple[int, int]:
+    """Somebody new with a new post that others like: (author, post)."""
+    author = await app.person()
+    post = await app.post(author)
+    for _ in range(likes):
+        await app.like(await app.person(), post)
+    for _ in range(comments):
+        await app.comment(await app.person(), post)
+    return author, post
+
+
+async def trending_post(viewer: Reader, post: int, **parameters: str) -> Json | None:
+    body = await viewer.trending(limit=100, **parameters)
+    return next((shown for shown in body["posts"] if shown["post_id"] == post), None)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+async def test_posts_stand_in_the_order_of_their_engagement_but_for_saturation(reader: ReaderOf, window: str) -> None:
+    body = await reader(1).trending(window=window, limit=100)
+    posts = body["posts"]
+    assert (body["window"], body["count"], body["fallback"], body["reason"]) == (window, len(posts), False, None)
+    assert [post["position"] for post in posts] == list(range(len(posts)))
+    assert all(post["score"] == post["likes"] + 2 * post["comments"] + 3 * post["shares"] > 0 for post in posts)
+    assert lawful([post["author_id"] for post in posts], Saturation())
+    best: dict[int, Json] = {}
+    for post in posts:  # each author's posts come best first, and nobody's best is worse than what stands far behind it
+        assert best.setdefault(post["author_id"], post)["score"] >= post["score"]
+    if window != "1h":
+        assert len(posts) == 100
+
+
+async def test_a_longer_window_counts_no_less(reader: ReaderOf) -> None:
+    day, week = [
+        {post["post_id"]: post["score"] for post in (await reader(1).trending(window=window, limit=100))["posts"]}
+        for window in ("24h", "7d")
+    ]
+    assert all(week.get(post, 10**9) >= score - 1 for post, score in day.items())
+
+
+async def test_the_list_is_there_before_anybody_asks_and_never_older_than_two_rounds(reader: ReaderOf) -> None:
+    for window in WINDOWS:
+        body = await reader(1).trending(window=window)
+        assert (body["source"], body["cache_hit"]) == ("cached", True)
+        assert body["age_ms"] < 2 * PERIOD_S * 1000
+
+
+async def test_likes_comments_and_their_withdrawal_move_a_post_within_the_jobs_period(
+    reader: ReaderOf, app: App
+) -> None:
+    author, post = await a_liked_post(app, likes=60, comments=70)
+    viewer = reader(await app.person())
+    shown = await eventually(lambda: trending_post(viewer, post), PERIOD_S)
+    assert (shown["likes"], shown["comments"], shown["score"]) == (60, 70, 200)
+    assert shown["position"] < 5
+    fan = await app.person()
+    await app.like(fan, post)
+
+    async def score() -> int:
+        found = await trending_post(viewer, post)
+        return found["score"] if found else 0
+
+    async def has(wanted: int) -> bool:
+        return await score() == wanted
+
+    await eventually(lambda: has(201), PERIOD_S)
+    await app.unlike(fan, post)
+    await eventually(lambda: has(200), PERIOD_S)
+    assert await trending_post(reader(author), post) is None  # one's own posts are no news
+
+
+async def test_a_share_counts_three(reader: ReaderOf, app: App) -> None:
+    _, post = await a_liked_post(app, likes=30)
+    viewer = reader(await app.person())
+    answer = await viewer.send({"post_id": post, "action": "share"})
+    assert answer.json()["accepted"] == 1
+    for window in WINDOWS:
+
+        async def with_share(window: str = window) -> Json | None:
+            shown = await trending_post(viewer, post, window=window)
+            return shown if shown and shown["shares"] else None
+
+        shown = await eventually(with_share, PERIOD_S)
+        assert (shown["likes"], shown["shares"], shown["score"]) == (30, 1, 33)
+
+
+@pytest.mark.parametrize("removal", REMOVALS)
+async def test_what_a_viewer_must_not_see_is_gone_with_the_next_answer(
+    reader: ReaderOf, app: App, removal: str
+) -> None:
+    viewer = reader(await app.person())
+    before = await viewer.trending(window="7d")
+    victim = before["posts"][2]
+    gone_authors = {victim["author_id"]} if removal != "the post is deleted" else set()
+    since = time.monotonic()
+    await REMOVALS[removal](app, viewer.user_id, victim)
+    for _ in range(6):  # every API process answers at least once
+        after = await viewer.trending(window="7d")
+        assert victim["post_id"] not in {post["post_id"] for post in after["posts"]}
+        assert not gone_authors & {post["author_id"] for post in after["posts"]}
+        assert after["count"] == before["count"]
+    assert time.monotonic() - since < 1
+
+
+async def test_somebody_who_blocked_every_author_gets_an_empty_list(reader: ReaderOf, app: App) -> None:
+    viewer = reader(await app.person())
+    for _ in range(60):
+        posts = (await viewer.trending(limit=100))["posts"]
+        if not posts:
+            break
+        for author in {post["author_id"] for post in posts}:
+            await app.block(viewer.user_id, author)
+    body = await viewer.trending(limit=100)
+    assert (body["posts"], body["count"]) == ([], 0)
+
+
+async def test_a_user_who_does_not_exist_sees_what_trends_like_anybody(reader: ReaderOf) -> None:
+    assert (await reader(2**62).trending(window="24h"))["posts"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "told"),
+    [
+        ("limit=0", "limit", "1 to 100"), ("limit=101", "limit", "1 to 100"), ("limit=-1", "limit", "1 to 100"),
+        ("limit=1.5", "limit", "1 to 100"), ("limit=abc", "limit", "1 to 100"), ("limit=", "limit", "1 to 100"),
+        ("limit=1000000000", "limit", "1 to 100"), ("limit=%D9%A3", "limit", "1 to 100"),
+        ("limit=5&limit=5", "limit", "more than once"), ("window=2h", "window", "1h, 24h, 7d"),
+        ("window=", "window", "1h, 24h, 7d"), ("window=1H", "window", "1h, 24h, 7d"),
+        ("window=1h&window=7d", "window", "more than once"), ("window=%27%20OR%201=1", "window", "1h, 24h, 7d"),
+        ("cursor=abc", "cursor", "window, limit"), ("user_id=2", "user_id", "window, limit"),
+        ("window=" + "x" * 5000, "window", "1h, 24h, 7d"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_parameter_is_named_with_what_would_be_right(
+    api: httpx.AsyncClient, stack: LocalStack, query: str, field: str, told: str
+) -> None:
+    answer = await api.get(f"{TRENDING}?{query}", headers=bearer(stack, 1))
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert answer.json()["errors"][0]["field"] == field
+    assert told in answer.json()["detail"]
+
+
+async def test_without_a_token_nobody_is_told_anything(api: httpx.AsyncClient) -> None:
+    answer = await api.get(TRENDING)
+    assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
