@@ -27,6 +27,18 @@ REMOVALS: dict[str, Callable[[App, int, Json], Awaitable[None]]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+async def counted(stack: LocalStack) -> None:
+    """The job has counted all of the sample network, not what had arrived when the stack was young."""
+    async with httpx.AsyncClient(base_url=stack.facts["api_url"], headers=bearer(stack, 1)) as client:
+
+        async def full() -> bool:
+            answers = [await client.get(TRENDING, params={"window": window, "limit": 100}) for window in WINDOWS[1:]]
+            return all(answer.json()["count"] == 100 for answer in answers)
+
+        await eventually(full, PERIOD_S)
+
+
 async def a_liked_post(app: App, likes: int, comments: int = 0) -> tuple[int, int]:
     """Somebody new with a new post that others like: (author, post)."""
     author = await app.person()

@@ -115,9 +115,13 @@ class Trending:
             return copy.listed, cached
 
     async def make(self, window: str) -> TrendingList:
-        """Count in ClickHouse and keep the list in Valkey. Raises StoreUnavailableError: nothing was changed then."""
+        """Count in ClickHouse and keep the list in Valkey; an empty one is not kept, so that an older one stays.
+
+        Raises StoreUnavailableError: nothing was changed then.
+        """
         listed = await self._counted(window)
-        await self._cache.put_trending(window, encode(listed))
+        if len(listed.candidates):
+            await self._cache.put_trending(window, encode(listed))
         return listed
 
     async def _find(self, window: str) -> tuple[TrendingList, bool]:
@@ -128,7 +132,7 @@ class Trending:
             listed = replace(await self.clickhouse.call(lambda: self._counted(window)), reason=missing)
         except StoreUnavailableError as error:
             return await self._fall_back(window, stored, error)
-        if not missing:
+        if not missing and len(listed.candidates):
             await self._keep(listed)
         return listed, False
 

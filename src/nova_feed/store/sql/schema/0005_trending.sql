@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS followers (
     created_at  DateTime64(3, 'UTC'),
     deleted     UInt8,
     _version    UInt64
-) ENGINE = ReplacingMergeTree(_version, deleted) ORDER BY (followee_id, follower_id);
+) ENGINE = ReplacingMergeTree(_version, deleted) ORDER BY (followee_id, follower_id) SETTINGS index_granularity = 1024;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS cdc_to_followers TO followers AS
 SELECT assumeNotNull(followee_id) AS followee_id, assumeNotNull(follower_id) AS follower_id,
