@@ -23,6 +23,10 @@ class Reader:
         """GET the feed, whatever the answer."""
         return await self._api.get(FEED, params=parameters, headers=self.headers)
 
+    async def ask(self, path: str, **parameters: Any) -> httpx.Response:
+        """GET anything, whatever the answer."""
+        return await self._api.get(path, params=parameters, headers=self.headers)
+
     async def page(self, **parameters: Any) -> Json:
         """A page of the feed."""
         answer = await self.get(**parameters)

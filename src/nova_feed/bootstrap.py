@@ -21,6 +21,7 @@ from nova_feed.clock import Clock, SystemClock
 from nova_feed.errors import SettingsError
 from nova_feed.feed import engagement, hints
 from nova_feed.feed.cursor import CursorSigner
+from nova_feed.feed.inspect import PostFacts
 from nova_feed.feed.people import People
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.service import FeedService
@@ -107,6 +108,7 @@ def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedServ
         sources=Sources(clients.store, clock),
         timeline=Timeline(clients.reads),
         rules=Rules(clients.reads, clients.store),
+        facts=PostFacts(clients.reads),
         lists=clients.lists,
         seen=SeenCache(clients.lists.client),
         signer=CursorSigner(secret),

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import structlog
 
 from nova_feed.cache.lists import ListCache
@@ -23,12 +25,14 @@ from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
+from nova_feed.feed.inspect import Inspection, PostFacts, inspect
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
 from nova_feed.ops import metrics
 from nova_feed.ranking import Candidates, Ranked, Saturation, ViewerRules, Weights, rank
 
+Flags = npt.NDArray[np.bool_]
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
 SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
@@ -60,6 +64,7 @@ class FeedService:
         sources: Sources,
         timeline: Timeline,
         rules: Rules,
+        facts: PostFacts,
         lists: ListCache,
         seen: SeenCache,
         signer: CursorSigner,
@@ -68,7 +73,7 @@ class FeedService:
         saturation: Saturation,
     ) -> None:
         self._timeline, self._rules, self._lists, self._seen = timeline, rules, lists, seen
-        self._signer, self._clock = signer, clock
+        self._signer, self._clock, self._facts = signer, clock, facts
         self._weights, self._saturation = weights, saturation
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock)
@@ -104,6 +109,14 @@ class FeedService:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
 
+    async def inspect(self, viewer_id: int, post_id: int) -> Inspection:
+        """Where this post stands for this viewer as of now, and why. Raises StoreUnavailableError."""
+        facts, proposal = await asyncio.gather(self._facts.read(viewer_id, post_id), self._proposals.get(viewer_id))
+        had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
+        ranked, again = self._split(proposal, had, self._weights)
+        seen = frozenset(proposal.candidates.post_id[had].tolist())
+        return inspect(ranked, again, seen, post_id, facts, viewer_id)
+
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
         try:
             proposal = await self._proposals.get(viewer_id)
@@ -115,15 +128,17 @@ class FeedService:
 
     async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
         """Rank what was not seen; when that is too little, go on with what was."""
-        seen = await self._seen_by(viewer_id)
-        had = seen.among(proposal.candidates.post_id)
-        now_ms = self._clock.now_ms()
+        had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
         weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
-        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights)
-        again = None
-        if had.any() and len(ranked) < ENOUGH:
-            again = self._rank(proposal.candidates.take(had), proposal.rules, now_ms, weights, after=ranked)
+        ranked, again = self._split(proposal, had, weights)
         return freeze(ranked, source, reason, again)
+
+    def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
+        now_ms = self._clock.now_ms()
+        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights)
+        if not had.any() or len(ranked) >= ENOUGH:
+            return ranked, None
+        return ranked, self._rank(proposal.candidates.take(had), proposal.rules, now_ms, weights, after=ranked)
 
     async def _seen_by(self, viewer_id: int) -> Seen:
         try:

@@ -20,9 +20,11 @@ CROSS JOIN LATERAL (
     SELECT id, author_id, created_at FROM posts WHERE author_id = f.followee_id ORDER BY created_at DESC LIMIT 20) p
 WHERE f.follower_id = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT 500
 """
-_NEWEST = (
-    "SELECT id, author_id, created_at FROM posts WHERE author_id <> $1 ORDER BY created_at DESC, id DESC LIMIT 200"
-)
+_NEWEST = """
+SELECT id, author_id, created_at FROM posts
+WHERE author_id <> $1 AND author_id NOT IN (SELECT id FROM users WHERE username = 'nova_canary_author')
+ORDER BY created_at DESC, id DESC LIMIT 200
+"""
 _RULES = """
 SELECT ARRAY(SELECT blocked_id FROM blocks WHERE blocker_id = $1
           UNION SELECT blocker_id FROM blocks WHERE blocked_id = $1),

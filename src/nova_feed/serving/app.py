@@ -15,7 +15,7 @@ from nova_feed.clock import Clock
 from nova_feed.serving import problems
 from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
-from nova_feed.serving.feed_routes import feed
+from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
 from nova_feed.serving.health_routes import health, live, metrics, ready
 from nova_feed.serving.observe import Observe
 from nova_feed.serving.openapi import openapi
@@ -23,6 +23,8 @@ from nova_feed.serving.state import ApiState
 
 ROUTES = (
     Route("/api/v1/feed", feed, methods=["GET"]),
+    Route("/api/v1/feed/explain", explain_post, methods=["GET"]),
+    Route("/api/v1/feed/why-not", why_not_post, methods=["GET"]),
     Route("/api/v1/feed/trending", trending, methods=["GET"]),
     Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"]),
     Route("/api/v1/events", events, methods=["POST"]),

@@ -1,18 +1,20 @@
-"""GET /api/v1/feed."""
+"""GET /api/v1/feed, /api/v1/feed/explain, /api/v1/feed/why-not."""
 
 from __future__ import annotations
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from nova_feed.clock import rfc3339
+from nova_feed.feed.inspect import Inspection, Standing
 from nova_feed.feed.service import TIMELINE, Page
 from nova_feed.ops import metrics
 from nova_feed.ranking import Source, explain
 from nova_feed.serving.observe import tell
-from nova_feed.serving.query import FeedQuery, feed_query
-from nova_feed.serving.schemas import FeedPost, FeedResponse, FeedSource
+from nova_feed.serving.query import FeedQuery, feed_query, post_id
+from nova_feed.serving.schemas import FeedPost, FeedResponse, FeedSource, InspectionResponse
 from nova_feed.serving.state import principal_of, state_of
 
 _SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bits in range(16)}
@@ -31,6 +33,37 @@ async def feed(request: Request) -> Response:
     age = str(body.age_ms // 1000)
     headers = {"Cache-Control": "private, no-store", "X-Feed-Source": body.source, "X-Feed-Age": age}
     return Response(msgspec.json.encode(body), headers=headers, media_type="application/json")
+
+
+async def explain_post(request: Request) -> Response:
+    """Why a post stands where it stands; 404 when it is not in the caller's feed."""
+    found = await _inspect(request)
+    if found.standing != Standing.LISTED:
+        raise HTTPException(404, f"post {found.post_id} is not in your feed: ask /api/v1/feed/why-not")
+    return _inspection(found)
+
+
+async def why_not_post(request: Request) -> Response:
+    """Why a post is not in the caller's feed, or that it is."""
+    return _inspection(await _inspect(request))
+
+
+async def _inspect(request: Request) -> Inspection:
+    state = state_of(request)
+    principal = await principal_of(request)
+    found = await state.feed.inspect(principal.user_id, post_id(request.query_params))
+    tell(
+        request.scope, user_id=principal.user_id, post_id=found.post_id, standing=found.standing.value, rule=found.rule
+    )
+    return found
+
+
+def _inspection(found: Inspection) -> Response:
+    body = InspectionResponse(
+        found.post_id, found.standing.value, found.rule, found.reason, found.position, found.total,
+        [source.lower() for source in found.sources], found.explanation,
+    )  # fmt: skip
+    return Response(msgspec.json.encode(body), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 def render(page: Page, query: FeedQuery, *, now_ms: int, took_ms: float) -> FeedResponse:

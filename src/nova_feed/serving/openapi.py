@@ -12,15 +12,17 @@ from starlette.responses import Response
 from nova_feed import __version__
 from nova_feed.ingest.validate import MOST as MOST_EVENTS
 from nova_feed.ingest.validate import EventIn
+from nova_feed.model import MAX_ID
 from nova_feed.serving import schemas
 from nova_feed.serving.query import ALGOS, LIMIT, MOST, MOST_PEOPLE, PEOPLE, WINDOWS
 
 _BODIES = (
     schemas.FeedResponse, schemas.TrendingResponse, schemas.SuggestedUsersResponse, schemas.EventsResponse,
-    schemas.HealthResponse, schemas.LiveResponse, schemas.Problem, EventIn,
+    schemas.InspectionResponse, schemas.HealthResponse, schemas.LiveResponse, schemas.Problem, EventIn,
 )  # fmt: skip
 _PROBLEMS = {
-    "400": "Invalid input.", "401": "No valid token.", "403": "Not for this token.", "408": "The body came too slowly.",
+    "400": "Invalid input.", "401": "No valid token.", "403": "Not for this token.",
+    "404": "Not in the caller's feed.", "408": "The body came too slowly.",
     "410": "The cursor's list has expired.", "413": "The body is too large.", "415": "Not application/json.",
     "503": "A store is away.",
 }  # fmt: skip
@@ -39,6 +41,16 @@ def _encoded() -> bytes:
 def document() -> dict[str, Any]:
     """The whole document, as plain data."""
     _, components = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Nova Feed", "version": __version__, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "security": [{"bearer": []}],
+        "paths": {**_feed_paths(), **_other_paths()},
+        "components": {"schemas": components, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}},
+    }  # fmt: skip
+
+
+def _feed_paths() -> dict[str, Any]:
     feed_parameters = [
         _parameter("algo", {"enum": list(ALGOS), "default": "ch"}, "ch: ranked; timeline: newest first."),
         _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}, "Posts per page."),
@@ -51,36 +63,40 @@ def document() -> dict[str, Any]:
         ),
         _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}, "Posts at most."),
     ]
+    post = _parameter("post_id", {"type": "integer", "minimum": 1, "maximum": MAX_ID}, "The post.") | {"required": True}
     people = {"type": "integer", "minimum": 1, "maximum": MOST_PEOPLE, "default": PEOPLE}
+    return {
+        "/api/v1/feed": {"get": _operation("feed", "The caller's feed, ranked.", "FeedResponse", "200",
+                                           ("400", "401", "410", "503"), parameters=feed_parameters)},
+        "/api/v1/feed/explain": {"get": _operation("explain_post", "Why a post stands where it stands.", "InspectionResponse",
+                                                   "200", ("400", "401", "404", "503"), parameters=[post])},
+        "/api/v1/feed/why-not": {"get": _operation("why_not_post", "Why a post is not in the caller's feed.",
+                                                   "InspectionResponse", "200", ("400", "401", "503"), parameters=[post])},
+        "/api/v1/feed/trending": {"get": _operation("trending", "What trends, as far as the caller may see it.", "TrendingResponse",
+                                                    "200", ("400", "401", "503"), parameters=trending_parameters)},
+        "/api/v1/discover/suggested-users": {"get": _operation(
+            "suggested_users", "Whom the caller might follow, and why.", "SuggestedUsersResponse", "200",
+            ("400", "401", "503"), parameters=[_parameter("limit", people, "People at most.")])},
+    }  # fmt: skip
+
+
+def _other_paths() -> dict[str, Any]:
     batch = {
         "type": "object", "required": ["events"], "additionalProperties": False,
         "properties": {"events": {"type": "array", "minItems": 1, "maxItems": MOST_EVENTS, "items": _ref("EventIn")}},
     }  # fmt: skip
     health = {"200": _answer("HealthResponse", "Answering."), "503": _answer("HealthResponse", "Not answering.")}
     return {
-        "openapi": "3.1.0",
-        "info": {"title": "Nova Feed", "version": __version__, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
-        "security": [{"bearer": []}],
-        "paths": {
-            "/api/v1/feed": {"get": _operation("feed", "The caller's feed, ranked.", "FeedResponse", "200",
-                                               ("400", "401", "410", "503"), parameters=feed_parameters)},
-            "/api/v1/feed/trending": {"get": _operation("trending", "What trends, as far as the caller may see it.", "TrendingResponse",
-                                                        "200", ("400", "401", "503"), parameters=trending_parameters)},
-            "/api/v1/discover/suggested-users": {"get": _operation(
-                "suggested_users", "Whom the caller might follow, and why.", "SuggestedUsersResponse", "200",
-                ("400", "401", "503"), parameters=[_parameter("limit", people, "People at most.")])},
-            "/api/v1/events": {"post": _operation("events", "Send up to 100 events.", "EventsResponse", "202",
-                                                  ("400", "401", "408", "413", "415", "503"),
-                                                  requestBody={"required": True, "content": {"application/json": {"schema": batch}}})},
-            "/health": {"get": _open("health", "State and latency of each part.", health)},
-            "/health/live": {"get": _open("live", "Whether the process runs.", {"200": _answer("LiveResponse", "It runs.")})},
-            "/health/ready": {"get": _open("ready", "Whether to send requests here.", health)},
-            "/metrics": {"get": _open("metrics", "Prometheus metrics (loopback listeners only).",
-                                      {"200": {"description": "Text format.", "content": {"text/plain": {}}},
-                                       "404": _answer("Problem", "Not on this listener.", "application/problem+json")})},
-            "/openapi.json": {"get": _open("openapi", "This document.", {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}})},
-        },
-        "components": {"schemas": components, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}},
+        "/api/v1/events": {"post": _operation("events", "Send up to 100 events.", "EventsResponse", "202",
+                                              ("400", "401", "408", "413", "415", "503"),
+                                              requestBody={"required": True, "content": {"application/json": {"schema": batch}}})},
+        "/health": {"get": _open("health", "State and latency of each part.", health)},
+        "/health/live": {"get": _open("live", "Whether the process runs.", {"200": _answer("LiveResponse", "It runs.")})},
+        "/health/ready": {"get": _open("ready", "Whether to send requests here.", health)},
+        "/metrics": {"get": _open("metrics", "Prometheus metrics (loopback listeners only).",
+                                  {"200": {"description": "Text format.", "content": {"text/plain": {}}},
+                                   "404": _answer("Problem", "Not on this listener.", "application/problem+json")})},
+        "/openapi.json": {"get": _open("openapi", "This document.", {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}})},
     }  # fmt: skip
 
 

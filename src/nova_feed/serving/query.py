@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.datastructures import QueryParams
 
 from nova_feed.errors import InvalidInputError
+from nova_feed.model import MAX_ID
 
 LIMIT, MOST = 50, 100
 ALGOS = ("ch", "timeline")
@@ -55,6 +56,15 @@ def people_limit(parameters: QueryParams) -> int:
     """The limit of GET /api/v1/discover/suggested-users. Raises InvalidInputError."""
     _only(parameters, ("limit",))
     return _whole(parameters, "limit", PEOPLE, 1, MOST_PEOPLE)
+
+
+def post_id(parameters: QueryParams) -> int:
+    """The post that is asked about. Raises InvalidInputError."""
+    _only(parameters, ("post_id",))
+    text = parameters.get("post_id", "")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 1 <= int(text) <= MAX_ID):
+        raise _wrong("post_id", f"is {text[:40]!r}; it must be the id of a post, a whole number from 1 on")
+    return int(text)
 
 
 def _only(parameters: QueryParams, names: Sequence[str]) -> None:

@@ -117,6 +117,22 @@ class SuggestedUsersResponse(msgspec.Struct):
     age_ms: int
 
 
+class InspectionResponse(msgspec.Struct):
+    """Where a post stands in the caller's feed as ranked now, and why, or why it does not.
+
+    ``rule``: the first rule that removed it; ``position`` counts from 0; ``explanation`` as in the feed.
+    """
+
+    post_id: int
+    standing: Literal["listed", "removed", "no_candidate"]
+    rule: str | None
+    reason: str
+    position: int | None
+    total_count: int
+    sources: list[str]
+    explanation: dict[str, Any] | None
+
+
 class EventResult(msgspec.Struct, omit_defaults=True):
     """The fate of one item."""
 
