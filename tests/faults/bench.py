@@ -173,7 +173,7 @@ class Bench:
                 found = Verdict(lost=(str(error),))
             waited = time.monotonic() - began
             if found.good or waited > SETTLED_S:
-                late = f" (the last to come: {last})" if waited > SLOW_S else ""
+                late = f" (the last to come: {str(last)[:160]})" if waited > SLOW_S else ""
                 line.add(f"all visible after {waited:.1f} s{late}")
                 return found if found.good else replace(found, lost=(*found.lost, *await self._why()))
             last = found

@@ -56,6 +56,11 @@ class Visible:
     pairs: Count = field(default_factory=dict)
     shown: Count = field(default_factory=dict)
 
+    @property
+    def received_again(self) -> int:
+        """Rows on disk beyond the first of their seq."""
+        return sum(row.copies - 1 for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -141,7 +146,7 @@ class History:
             phantom=tuple(sorted({row.event_id for row in strange} | (visible.final.keys() - known))),
             duplicate=tuple(sorted(twice | self.accepted_twice)),
             differing=tuple(self._differing(must | (may & there), visible)),
-            received_again=sum(row.copies - 1 for row in visible.rows),
+            received_again=visible.received_again,
             found=len(may & there),
         )
 

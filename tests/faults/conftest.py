@@ -11,6 +11,7 @@ from tests.faults.bench import Bench
 from tests.faults.report import PATH, Report
 from tests.stack import LocalStack
 
+LONGEST_S = 1_800  # of one row, in full
 _REPORT = pytest.StashKey[Report]()
 
 
@@ -19,8 +20,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("faults") is not None)
+    if config.getoption("faults") == "full":
+        for item in items:
+            if item.get_closest_marker("faults"):
+                item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

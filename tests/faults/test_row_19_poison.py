@@ -36,7 +36,7 @@ def without(good: dict[str, Any], name: str) -> bytes:
 
 # What is no JSON, or not of our shape, whatever the topic.
 ANYWHERE = {
-    "bad JSON": b'{"id": 1, "post_id', "nothing": b"", "no text": b"\xff\xfe\x00\xd8", "another shape": b"[[[]]]",
+    "bad JSON": b'{"id": 1, "post_id', "a blank": b" ", "no text": b"\xff\xfe\x00\xd8", "another shape": b"[[[]]]",
     "null": b"null", "a number": b"7", "900 kB of nonsense": b"x" * 900_000, "deep": b"[" * 5_000 + b"]" * 5_000,
     "future schema": b'{"schema": 9, "payload": {"after": {"id": 1}}}', "invalid UTF-8": b'{"id": "\xc3\x28"}',
     "two objects": b"{}{}", "duplicate keys": b'{"seq": "x", "seq": "y", "id": "x", "id": "y"}',
@@ -91,7 +91,7 @@ async def _bad_rows(bench: Bench) -> set[tuple[str, int, int]]:
 
 
 def _produce(brokers: str) -> set[tuple[str, int, int]]:
-    """Every kind into every partition, and a tombstone behind: that says nothing, so nothing of it is kept."""
+    """Every kind into every partition; behind them a tombstone and an empty value, which say nothing: none is kept."""
     kept: set[tuple[str, int, int]] = set()
 
     def delivered(error: KafkaError | None, message: Message) -> None:
@@ -103,6 +103,7 @@ def _produce(brokers: str) -> set[tuple[str, int, int]]:
         for partition in range(topic.partitions):
             for value in values.values():
                 producer.produce(topic.name, value=value, key=b"{}", partition=partition, on_delivery=delivered)
-            producer.produce(topic.name, value=None, key=b"{}", partition=partition)
+            for nothing in (None, b""):
+                producer.produce(topic.name, value=nothing, key=b"{}", partition=partition)
         assert producer.flush(30) == 0
     return kept

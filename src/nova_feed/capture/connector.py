@@ -50,6 +50,11 @@ def connector_config(postgres_url: str, *, password: str = "${env:NOVA_CDC_PASSW
         "max.batch.size": "4096",
         "max.queue.size": "16384",
         "snapshot.fetch.size": "10000",
+        # A PostgreSQL that was restarted is asked again each second (of itself it would be after ten), and so is a slot
+        # that still belongs to a Connect that was killed.
+        "retriable.restart.connector.wait.ms": "1000",
+        "slot.retry.delay.ms": "1000",
+        "slot.max.retries": "60",
         "heartbeat.interval.ms": "1000",
         "heartbeat.action.query": f"UPDATE {HEARTBEAT_TABLE} SET beat_at = clock_timestamp() WHERE id = 1",  # noqa: S608
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",

@@ -44,6 +44,8 @@ class Connect(Managed):
             "listeners": self.url,
             "rest.advertised.host.name": LOOPBACK,
             "group.id": "nova-connect",
+            "session.timeout.ms": 6_000,  # a worker that was killed holds the group up for this long; 6 s is the least
+            "heartbeat.interval.ms": 1_500,
             "config.storage.topic": "nova_connect_configs",
             "offset.storage.topic": "nova_connect_offsets",
             "status.storage.topic": "nova_connect_status",
