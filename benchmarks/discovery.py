@@ -23,6 +23,7 @@ from nova_feed import bootstrap
 from nova_feed import settings as settings_module
 from nova_feed.cache.keys import SUGGESTED, TRENDING
 from nova_feed.clock import SystemClock
+from nova_feed.feed.suggestions import TOGETHER
 from nova_feed.feed.trending import WINDOWS
 from nova_feed.local.secrets import Secrets
 from nova_feed.serving.auth import mint
@@ -112,7 +113,7 @@ async def _rows_read(here: dict[str, Any]) -> dict[str, dict[str, float]]:
     queries: dict[str, tuple[str, dict[str, Any]]] = {
         f"engaged, {window}": ("engaged", {"window_s": seconds}) for window, seconds in WINDOWS.items()
     }
-    for many in (1, 8, 32):
+    for many in (1, TOGETHER):
         queries[f"suggestions, {many} viewers"] = ("suggestions", {"viewers": list(range(101, 101 + many))})
     queries |= {"popular": ("popular", {}), "people, 100": ("people", {"viewer": 1, "people": list(range(1, 101))})}
     at = httpx.URL(here["clickhouse_url"])

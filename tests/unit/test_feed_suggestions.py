@@ -15,6 +15,7 @@ from nova_feed.feed.suggestions import (
     CLICKHOUSE,
     POSTGRES,
     SHORT_TTL_S,
+    TOGETHER,
     SuggestionPage,
     Suggestions,
     decode,
@@ -219,7 +220,7 @@ async def test_the_job_renews_the_latest_askers_in_batches_and_rests_between_the
     job = SuggestionsJob(slowly, world.valkey, world.clock, rest)
     assert await job.step() == MOST
     assert set(world.valkey.kept) == set(range(1, MOST + 1))
-    assert max(map(len, world.batches)) == 32
+    assert max(map(len, world.batches)) == TOGETHER
     assert rests == [pytest.approx(0.5 * (1 - SHARE) / SHARE)] * len(world.batches)
 
 
@@ -230,7 +231,7 @@ async def test_a_round_of_the_job_ends_when_the_next_is_due() -> None:
         world.clock.pass_s(100)
 
     world.valkey.asked = dict.fromkeys(range(1, 1000), world.clock.now_ms())
-    assert await SuggestionsJob(world.suggestions, world.valkey, world.clock, rest).step() == 3 * 32
+    assert await SuggestionsJob(world.suggestions, world.valkey, world.clock, rest).step() == 3 * TOGETHER
 
 
 async def test_the_job_leaves_those_alone_who_have_not_asked_for_long_and_keeps_no_cold_list() -> None:

@@ -25,7 +25,7 @@ from nova_feed.ranking.suggesting import KEPT
 
 log = structlog.get_logger(__name__)
 CLICKHOUSE, POSTGRES = "clickhouse", "postgres"
-AT_ONCE, TOGETHER = 2, 32
+AT_ONCE, TOGETHER = 2, 16
 SHORT_TTL_S = 10  # of a list made without ClickHouse, or for somebody of whom nothing is known yet
 PATIENCE_S = 2.0  # how long an answer may wait for its turn at PostgreSQL
 ReadMany = Callable[[Sequence[int]], Awaitable[Mapping[int, list[Hint]]]]
