@@ -15,10 +15,8 @@ def statements(sql: str) -> list[str]:
     return Migration(1, "0001_test.sql", sql).statements({"NAME": "value"})
 
 
-def test_numbers_begin_with_one_and_none_comes_twice() -> None:
-    numbers = [migration.number for migration in migrations()]
-    assert numbers[0] == 1
-    assert numbers == sorted(set(numbers))
+def test_numbers_follow_each_other_from_one() -> None:
+    assert [migration.number for migration in migrations()] == list(range(1, len(migrations()) + 1))
 
 
 @pytest.mark.parametrize("migration", migrations(), ids=lambda migration: migration.name)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ranking import Hint, Kind
@@ -81,7 +82,7 @@ async def from_postgres(pool: asyncpg.Pool, viewer_id: int) -> list[Hint]:
             circle = await connection.fetch(_CIRCLE, viewer_id, timeout=0.6)
             read = await connection.fetch(_READ, viewer_id, timeout=0.6)
             popular = await connection.fetch(_POPULAR, viewer_id, timeout=0.6)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except POSTGRES_AWAY as error:
         raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
     return [
         *(Hint(person, Kind.FOLLOWED_BY, amount, tuple(vias)) for person, amount, vias in circle),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from nova_feed.away import POSTGRES_AWAY
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED
 from nova_feed.store.client import Store
 
@@ -47,7 +48,7 @@ class People:
         try:
             async with self._pool.acquire(timeout=0.25) as connection:
                 rows = await connection.fetch(_SQL, viewer_id, people, timeout=0.5)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except POSTGRES_AWAY:
             return await self._from_clickhouse(viewer_id, people)
         return _rules([(row[0], row[1], row[2], row[3]) for row in rows])
 

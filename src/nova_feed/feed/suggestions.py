@@ -63,11 +63,14 @@ class Suggestions:
         self, *, hints: ReadMany, fallback: ReadOne, people: People, cache: DiscoveryCache, clock: Clock
     ) -> None:
         self._people, self._cache, self._clock = people, cache, clock
-        self._hints: Coalescer[list[Hint]] = Coalescer(hints, most=TOGETHER, at_once=AT_ONCE)
         self._fallback: Coalescer[list[Hint]] = Coalescer(_one_by_one(fallback), most=1, at_once=AT_ONCE)
         self._read_many = hints
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock)
+        # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
+        self._hints: Coalescer[list[Hint]] = Coalescer(
+            lambda viewers: self.clickhouse.call(lambda: hints(viewers)), most=TOGETHER, at_once=AT_ONCE
+        )
 
     async def page(self, viewer_id: int, limit: int) -> SuggestionPage:
         """The best ``limit`` people; fewer when there are no more."""
@@ -82,7 +85,7 @@ class Suggestions:
         """Make the viewer's list anew, and keep it. Raises StoreUnavailableError."""
         as_of_ms, origin, reason = self._clock.now_ms(), CLICKHOUSE, ""
         try:
-            hints = await self.clickhouse.call(lambda: self._hints.get(viewer_id))
+            hints = await self._hints.get(viewer_id)
         except StoreUnavailableError as error:
             log.warning("suggestions.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
             hints, origin, reason = await self._fall_back(viewer_id), POSTGRES, f"{error.store}: {error.reason}"
