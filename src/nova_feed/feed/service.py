@@ -89,11 +89,11 @@ class FeedService:
         if cursor is not None:
             at = self._signer.decode(cursor, viewer_id)
             frozen = await self._frozen(at)
-            return await self._cut(frozen, at, limit, cache_hit=True, algo=algo)
+            return await self._cut(frozen, at, limit, cache_hit=True)
         cached = await self._cached(viewer_id) if algo == "ch" else None
         frozen = cached or await self.rank(viewer_id, algo=algo)
         start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
-        return await self._cut(frozen, start, limit, cache_hit=cached is not None, algo=algo)
+        return await self._cut(frozen, start, limit, cache_hit=cached is not None)
 
     async def rank(self, viewer_id: int, *, algo: str = "ch") -> FrozenList:
         """Rank anew and freeze; from PostgreSQL when ClickHouse does not answer. Raises StoreUnavailableError."""
@@ -201,7 +201,7 @@ class FeedService:
         except ValueError:
             raise CursorExpiredError("the list of this cursor has expired: start again without a cursor") from None
 
-    async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool, algo: str) -> Page:
+    async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool) -> Page:
         newer = asyncio.ensure_future(self._rules.newer(at.viewer_id, frozen.as_of_ms))
         part = await cut(
             frozen,
@@ -217,7 +217,7 @@ class FeedService:
             part,
             self._next(frozen, at, part),
             cache_hit,
-            fallback=frozen.source == TIMELINE and algo != TIMELINE,
+            fallback=bool(frozen.reason),
             reason=frozen.reason,
             first_position=at.served,
             newer=await newer,

@@ -1,0 +1,179 @@
+"""Frozen lists and posts seen in a real Valkey, and in what unit tests take for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nova_feed.cache.keys import FEED, LIST
+from nova_feed.cache.lists import ListCache
+from nova_feed.cache.seen import SeenCache
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.local.ports import free_port
+from nova_feed.local.service import until_ready
+from nova_feed.local.valkey import Valkey
+from tests.caches import ListsInMemory, SeenInMemory
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.contract
+NOW = 1_760_000_000_000
+BODY = bytes(range(256)) * 40
+
+
+@pytest.fixture(scope="module")
+async def valkey() -> AsyncIterator[Valkey]:
+    with tempfile.TemporaryDirectory(prefix="nova-test-") as home:
+        server = Valkey(Path(home), free_port())
+        server.init()
+        server.start()
+        await until_ready(server)
+        yield server
+        await server.stop()
+
+
+@pytest.fixture(params=["valkey", "memory"])
+async def lists(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterator[ListCache]:
+    made = ListCache.connect(valkey.url) if request.param == "valkey" else ListsInMemory()
+    yield made
+    if request.param == "valkey":
+        await made.client.flushdb()
+    await made.close()
+
+
+@pytest.fixture(params=["valkey", "memory"])
+def away(request: pytest.FixtureRequest) -> ListCache:
+    """A cache that cannot be reached."""
+    if request.param == "valkey":
+        return ListCache.connect(f"redis://127.0.0.1:{free_port()}/0")
+    made = ListsInMemory()
+    made.away = True
+    return made
+
+
+@pytest.fixture(params=["valkey", "memory"])
+async def seen(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterator[SeenCache]:
+    connected = ListCache.connect(valkey.url)
+    yield SeenCache(connected.client) if request.param == "valkey" else SeenInMemory()
+    await connected.client.flushdb()
+    await connected.close()
+
+
+async def test_a_list_comes_back_to_its_viewer_byte_by_byte_and_to_nobody_else(lists: ListCache) -> None:
+    await lists.put(1, "a", BODY, first=False)
+    assert await lists.get(1, "a") == BODY
+    assert [await lists.get(2, "a"), await lists.get(1, "b")] == [None, None]
+
+
+async def test_the_newest_list_put_as_the_first_answers_first_pages(lists: ListCache) -> None:
+    assert await lists.first(1) is None
+    await lists.put(1, "a", b"one", first=True)
+    await lists.put(1, "b", b"two", first=True)
+    await lists.put(1, "c", b"three", first=False)
+    assert [await lists.first(1), await lists.first(2)] == [b"two", None]
+    assert await lists.get(1, "a") == b"one"
+
+
+async def test_a_viewer_who_is_forgotten_has_no_first_list_but_keeps_those_that_cursors_read(lists: ListCache) -> None:
+    for viewer in (1, 2, 3):
+        await lists.put(viewer, "a", BODY, first=True)
+    await lists.forget([1, 2, 99])
+    assert [await lists.first(viewer) for viewer in (1, 2, 3)] == [None, None, BODY]
+    assert await lists.get(1, "a") == BODY
+
+
+async def test_forgetting_nobody_and_very_many_is_well(lists: ListCache) -> None:
+    await lists.put(2_499, "a", BODY, first=True)
+    await lists.forget([])
+    assert await lists.first(2_499) == BODY
+    await lists.forget(range(2_500))
+    assert await lists.first(2_499) is None
+
+
+async def test_the_server_says_which_it_is(lists: ListCache) -> None:
+    assert (await lists.version())[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lists: lists.first(1),
+        lambda lists: lists.get(1, "a"),
+        lambda lists: lists.put(1, "a", b"", first=True),
+        lambda lists: lists.forget([1]),
+        lambda lists: lists.version(),
+    ],
+    ids=["first", "get", "put", "forget", "version"],
+)
+async def test_a_cache_that_is_away_says_so_whatever_it_is_asked(
+    away: ListCache, call: Callable[[ListCache], Awaitable[object]]
+) -> None:
+    with pytest.raises(StoreUnavailableError, match=r"valkey is unavailable: ."):
+        await call(away)
+
+
+async def test_every_key_has_a_life_and_reading_a_list_renews_it(valkey: Valkey) -> None:
+    lists = ListCache.connect(valkey.url, feed_ttl_s=50, list_ttl_s=100)
+    await lists.put(7, "a", BODY, first=True)
+    await lists.client.expire(LIST.of(7, "a"), 20)
+    await lists.first(7)
+    assert 90 < await lists.client.ttl(LIST.of(7, "a")) <= 100
+    assert 0 < await lists.client.ttl(FEED.of(7)) <= 50
+    await lists.close()
+
+
+async def test_a_first_list_that_expired_before_its_pointer_is_as_good_as_none(valkey: Valkey) -> None:
+    lists = ListCache.connect(valkey.url)
+    await lists.put(8, "a", BODY, first=True)
+    await lists.client.unlink(LIST.of(8, "a"))
+    assert await lists.first(8) is None
+    await lists.close()
+
+
+async def test_a_server_that_is_stopped_costs_a_tenth_of_a_second_and_answers_again_afterwards(valkey: Valkey) -> None:
+    lists = ListCache.connect(valkey.url)
+    await lists.put(9, "a", BODY, first=True)
+    [pid] = valkey.pids
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(StoreUnavailableError):
+            await lists.first(9)
+        assert asyncio.get_running_loop().time() - started < 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    async def answers() -> bool:
+        try:
+            return await lists.first(9) == BODY
+        except StoreUnavailableError:
+            return False
+
+    await eventually(answers, 5)
+    await lists.close()
+
+
+async def test_a_viewer_has_seen_what_was_marked_for_him_and_nothing_else(seen: SeenCache) -> None:
+    posts = np.arange(1, 31)
+    assert not (await seen.read(1)).among(posts).any()
+    await seen.mark([(1, 3), (1, 17), (2, 4)], NOW)
+    await seen.mark([(1, 17), (1, 2**62)], NOW + 1)
+    await seen.mark([], NOW + 2)
+    assert posts[(await seen.read(1)).among(posts)].tolist() == [3, 17]
+    assert posts[(await seen.read(2)).among(posts)].tolist() == [4]
+    assert (await seen.read(1)).among(np.array([2**62])).all()
+
+
+async def test_a_seen_cache_that_is_away_says_so(away: ListCache) -> None:
+    gone = SeenCache(away.client) if not isinstance(away, ListsInMemory) else SeenInMemory()
+    if isinstance(gone, SeenInMemory):
+        gone.away = True
+    for call in (gone.read(1), gone.mark([(1, 2)], NOW)):
+        with pytest.raises(StoreUnavailableError, match="valkey"):
+            await call

@@ -1,0 +1,369 @@
+"""The use case: who is asked for a page, what is kept, and what is answered when stores are away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from nova_feed.errors import CursorError, CursorExpiredError, StoreUnavailableError
+from nova_feed.feed.breaker import CLOSED, OPEN
+from nova_feed.feed.cursor import CursorSigner
+from nova_feed.feed.rules import PageRules, Rules
+from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
+from nova_feed.feed.sources import Proposal, Sources
+from nova_feed.feed.timeline import Timeline
+from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules, Weights
+from tests.caches import ListsInMemory, SeenInMemory
+from tests.unit.test_clock import VirtualClock
+
+POSTS = 60
+
+
+class ClickHouse(Sources):
+    """Proposes the posts it is given to everybody. Waits for ``open``; ``away`` is looked at when it answers."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.posts = range(1, POSTS + 1)
+        self.batches: list[tuple[int, ...]] = []
+        self.away = False
+        self.open = asyncio.Event()
+        self.open.set()
+        self._virtual = clock
+        self._came = asyncio.Condition()
+
+    async def propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
+        async with self._came:
+            self.batches.append(tuple(viewers))
+            self._came.notify_all()
+        await self.open.wait()
+        if self.away:
+            raise StoreUnavailableError("clickhouse", "no answer")
+        return {viewer: proposal(viewer, self.posts, self._virtual, Source.FOLLOWEE) for viewer in viewers}
+
+    async def was_asked(self, times: int) -> None:
+        async with self._came:
+            await self._came.wait_for(lambda: len(self.batches) >= times)
+
+
+class PostgreSQL(Timeline):
+    """Proposes the newest three posts."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.away, self._virtual = False, clock
+
+    async def propose(self, viewer_id: int) -> Proposal:
+        if self.away:
+            raise StoreUnavailableError("postgres", "no answer")
+        return proposal(viewer_id, range(1, 4), self._virtual, Source.TIMELINE)
+
+
+class RulesNow(Rules):
+    """Everything may be shown but what a test takes away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.deleted: set[int] = set()
+        self.hidden: set[int] = set()
+        self.unfollowed: set[int] = set()
+        self.made_since: list[int] = []
+
+    async def read(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
+        if self.away:
+            raise StoreUnavailableError("postgres", "no answer")
+        return PageRules(
+            frozenset(posts) - self.deleted, frozenset(authors) & self.hidden, frozenset(authors) - self.unfollowed
+        )
+
+    async def newer(self, viewer_id: int, since_ms: int) -> int | None:
+        return None if self.away else sum(made > since_ms for made in self.made_since)
+
+
+def author_of(post_id: int) -> int:
+    return 100 + post_id % 20
+
+
+def proposal(viewer: int, posts: Sequence[int], clock: VirtualClock, source: Source) -> Proposal:
+    """Post 1 is the newest."""
+    ids = np.array(posts, dtype=np.int64)
+    candidates = Candidates.make(
+        post_id=ids, author_id=100 + ids % 20, created_ms=clock.now_ms() - ids * 60_000, sources=source
+    )
+    return Proposal(candidates, ViewerRules(viewer))
+
+
+@dataclass
+class World:
+    """A service with all it stands on."""
+
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    lists: ListsInMemory = field(default_factory=ListsInMemory)
+    seen: SeenInMemory = field(default_factory=SeenInMemory)
+    rules: RulesNow = field(default_factory=RulesNow)
+
+    def __post_init__(self) -> None:
+        self.clickhouse, self.postgres = ClickHouse(self.clock), PostgreSQL(self.clock)
+        self.service = FeedService(
+            sources=self.clickhouse, timeline=self.postgres, rules=self.rules, lists=self.lists,
+            seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"), clock=self.clock,
+            weights=Weights(), saturation=Saturation(),
+        )  # fmt: skip
+
+    async def page(self, viewer: int = 7, *, algo: str = "ch", limit: int = 10, cursor: str | None = None) -> Page:
+        return await self.service.page(viewer, algo=algo, limit=limit, cursor=cursor)
+
+    async def pages(self, first: Page, *, algo: str = "ch", limit: int = 10) -> list[Page]:
+        """``first`` and all that follow it."""
+        found = [first]
+        while found[-1].cursor is not None:
+            found.append(await self.page(algo=algo, limit=limit, cursor=found[-1].cursor))
+        return found
+
+    async def refreshed(self) -> None:
+        """Wait until nothing is ranked behind an answer any more."""
+        while tasks := set(self.service._refreshing.values()):
+            await asyncio.wait(tasks)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def posts_of(page: Page) -> list[int]:
+    return [int(page.frozen.candidates.post_id[row]) for row in page.cut.rows]
+
+
+async def test_a_first_page_is_ranked_and_kept_and_the_next_one_is_cut_from_the_same_list(world: World) -> None:
+    ranked, kept = await world.page(), await world.page()
+    assert (ranked.frozen.source, ranked.fallback, ranked.reason) == ("ranked", False, "")
+    assert (ranked.cache_hit, kept.cache_hit) == (False, True)
+    assert kept.frozen.list_id == ranked.frozen.list_id
+    assert posts_of(kept) == posts_of(ranked)
+    assert world.clickhouse.batches == [(7,)]
+
+
+async def test_pages_by_cursor_are_the_whole_list_once_and_ask_no_store_to_rank(world: World) -> None:
+    first = await world.page()
+    world.clickhouse.away = world.postgres.away = True
+    pages = await world.pages(first)
+    assert sorted(post for page in pages for post in posts_of(page)) == list(range(1, POSTS + 1))
+    assert [page.first_position for page in pages] == list(range(0, POSTS, 10))
+    assert all(page.cache_hit and page.frozen.list_id == first.frozen.list_id for page in pages[1:])
+
+
+async def test_a_cursor_reads_the_list_it_came_from_although_a_newer_one_answers_first_pages(world: World) -> None:
+    first = await world.page()
+    world.clickhouse.posts = range(1000, 1010)
+    newer = await world.service.rank(7)
+    assert [set(posts_of(page)) <= set(range(1, POSTS + 1)) for page in await world.pages(first)] == [True] * 6
+    assert (await world.page()).frozen.list_id == newer.list_id
+
+
+async def test_a_page_that_removals_left_empty_is_the_last_one(world: World) -> None:
+    first = await world.page()
+    world.rules.deleted = set(range(1, POSTS + 1))
+    last = await world.page(cursor=first.cursor)
+    assert (posts_of(last), last.cursor) == ([], None)
+
+
+async def test_the_rules_of_the_moment_hold_on_a_list_that_was_kept(world: World) -> None:
+    everything = posts_of(await world.page(limit=POSTS))
+    deleted, hidden, unfollowed = everything[0], author_of(everything[1]), author_of(everything[2])
+    world.rules.deleted, world.rules.hidden, world.rules.unfollowed = {deleted}, {hidden}, {unfollowed}
+    page = await world.page(limit=POSTS)
+    assert page.cache_hit
+    left = {post for post in everything if post != deleted and author_of(post) not in {hidden, unfollowed}}
+    assert set(posts_of(page)) == left
+
+
+async def test_a_page_is_refused_when_nobody_knows_the_rules(world: World) -> None:
+    first = await world.page()
+    world.rules.away = True
+    for cursor in (None, first.cursor):
+        with pytest.raises(StoreUnavailableError):
+            await world.page(cursor=cursor)
+
+
+async def test_a_cursor_of_somebody_else_is_refused(world: World) -> None:
+    first = await world.page(7)
+    with pytest.raises(CursorError):
+        await world.page(8, cursor=first.cursor)
+
+
+@pytest.mark.parametrize("left", [None, b"", b"the list of another version"])
+async def test_a_cursor_whose_list_is_gone_or_unreadable_has_expired(world: World, left: bytes | None) -> None:
+    first = await world.page()
+    world.lists.kept = {} if left is None else dict.fromkeys(world.lists.kept, left)
+    with pytest.raises(CursorExpiredError):
+        await world.page(cursor=first.cursor)
+
+
+async def test_a_kept_list_that_cannot_be_read_is_as_good_as_none(world: World) -> None:
+    await world.page()
+    world.lists.kept = dict.fromkeys(world.lists.kept, b"the list of another version")
+    page = await world.page()
+    assert (page.cache_hit, len(page.cut.rows)) == (False, 10)
+
+
+async def test_without_valkey_every_first_page_is_ranked_and_a_cursor_has_to_wait(world: World) -> None:
+    first = await world.page()
+    world.lists.away = world.seen.away = True
+    pages = [await world.page(), await world.page()]
+    assert [(page.frozen.source, page.cache_hit) for page in pages] == [("ranked", False)] * 2
+    with pytest.raises(StoreUnavailableError, match="valkey"):
+        await world.page(cursor=first.cursor)
+
+
+async def test_posts_seen_are_left_out_while_there_is_enough_else(world: World) -> None:
+    seen = set(range(1, POSTS - ENOUGH + 1))
+    await world.seen.mark([(7, post) for post in seen], world.clock.now_ms())
+    shown = [post for page in await world.pages(await world.page()) for post in posts_of(page)]
+    assert sorted(shown) == list(range(POSTS - ENOUGH + 1, POSTS + 1))
+    assert len((await world.page(8)).frozen) == POSTS
+
+
+async def test_with_too_little_else_posts_seen_come_last_and_none_is_lost(world: World) -> None:
+    seen = set(range(1, POSTS - ENOUGH + 2))
+    await world.seen.mark([(7, post) for post in seen], world.clock.now_ms())
+    shown = [post for page in await world.pages(await world.page()) for post in posts_of(page)]
+    assert sorted(shown) == list(range(1, POSTS + 1))
+    assert set(shown[-len(seen) :]) == seen
+
+
+async def test_when_nobody_knows_what_was_seen_a_post_twice_is_better_than_no_feed(world: World) -> None:
+    await world.seen.mark([(7, post) for post in range(1, 6)], world.clock.now_ms())
+    world.seen.away = True
+    page = await world.page()
+    assert (page.frozen.source, len(page.frozen)) == ("ranked", POSTS)
+
+
+async def test_a_page_says_how_many_posts_were_made_since_its_list(world: World) -> None:
+    first = await world.page()
+    made = first.frozen.as_of_ms
+    world.rules.made_since = [made - 1, made, made + 1, made + 2]
+    assert ((await world.page()).newer, (await world.page(cursor=first.cursor)).newer) == (2, 2)
+
+
+async def test_without_clickhouse_a_timeline_answers_and_says_why(world: World) -> None:
+    world.clickhouse.away = True
+    page = await world.page(limit=2)
+    assert (page.frozen.source, page.fallback, page.reason) == ("timeline", True, "clickhouse: no answer")
+    assert sorted(post for part in await world.pages(page, limit=2) for post in posts_of(part)) == [1, 2, 3]
+
+
+async def test_a_timeline_that_stood_in_never_answers_once_clickhouse_is_back(world: World) -> None:
+    world.clickhouse.away = True
+    await world.page()
+    world.clickhouse.away = False
+    page = await world.page()
+    assert (page.frozen.source, page.fallback, page.cache_hit) == ("ranked", False, False)
+
+
+async def test_without_clickhouse_and_postgres_there_is_no_page(world: World) -> None:
+    world.clickhouse.away = world.postgres.away = True
+    with pytest.raises(StoreUnavailableError, match="postgres"):
+        await world.page()
+
+
+async def test_a_timeline_that_was_asked_for_is_no_fallback_and_disturbs_nobody(world: World) -> None:
+    ranked = await world.page()
+    page = await world.page(algo="timeline", limit=2)
+    assert (page.frozen.source, page.fallback, page.reason, page.cache_hit) == ("timeline", False, "", False)
+    assert len(world.clickhouse.batches) == 1
+    assert (await world.page()).frozen.list_id == ranked.frozen.list_id
+
+
+@pytest.mark.parametrize("algo", ["ch", "timeline"])
+async def test_a_later_page_is_a_fallback_if_the_first_one_was_whatever_it_is_asked_with(
+    world: World, algo: str
+) -> None:
+    asked_for = await world.page(algo="timeline", limit=2)
+    world.clickhouse.away = True
+    stood_in = await world.page(limit=2)
+    later = [await world.page(algo=algo, cursor=page.cursor) for page in (asked_for, stood_in)]
+    assert [page.fallback for page in later] == [False, True]
+
+
+async def test_after_three_failed_questions_clickhouse_is_left_alone_for_half_a_minute(world: World) -> None:
+    world.clickhouse.away = True
+    for _ in range(5):
+        assert (await world.page()).fallback
+    assert (len(world.clickhouse.batches), world.service.clickhouse.state) == (3, OPEN)
+    world.clickhouse.away = False
+    world.clock.pass_s(30)
+    assert (await world.page()).frozen.source == "ranked"
+
+
+async def test_a_question_that_failed_for_a_crowd_is_one_failure(world: World) -> None:
+    world.clickhouse.open.clear()
+    asked = [asyncio.create_task(world.page(viewer)) for viewer in (1, 2)]
+    await world.clickhouse.was_asked(2)
+    asked += [asyncio.create_task(world.page(viewer)) for viewer in range(3, 40)]
+    world.clickhouse.open.set()
+    await asyncio.gather(*asked[:2])
+    world.clickhouse.away = True
+    await asyncio.gather(*asked[2:])
+    assert len(world.clickhouse.batches) == 3
+    assert world.service.clickhouse.state == CLOSED
+
+
+async def test_a_list_past_its_soft_age_answers_once_more_and_is_ranked_anew_once_behind_the_answer(
+    world: World,
+) -> None:
+    first = await world.page()
+    world.clock.pass_s(SOFT_AGE_MS / 1000 + 0.001)
+    world.clickhouse.open.clear()
+    old = [await world.page() for _ in range(5)]
+    assert {page.frozen.list_id for page in old} == {first.frozen.list_id}
+    world.clickhouse.open.set()
+    await world.refreshed()
+    new = await world.page()
+    assert (new.cache_hit, new.frozen.as_of_ms) == (True, world.clock.now_ms())
+    assert len(world.clickhouse.batches) == 2
+
+
+@pytest.mark.parametrize(("age_ms", "asked"), [(YOUNG_AGE_MS, 1), (YOUNG_AGE_MS + 1, 2)])
+async def test_while_there_is_time_a_list_is_ranked_anew_sooner(world: World, age_ms: int, asked: int) -> None:
+    await world.page()
+    world.clock.pass_s(age_ms / 1000)
+    await world.page()
+    await world.refreshed()
+    assert len(world.clickhouse.batches) == asked
+
+
+async def test_when_there_is_no_time_left_a_young_list_is_good_and_an_old_one_is_still_ranked_anew(
+    world: World,
+) -> None:
+    viewers = range(1, int(YOUNG_PER_S) + 4)
+    for viewer in viewers:
+        await world.page(viewer)
+    world.clock.ms += YOUNG_AGE_MS + 1  # wall time alone: what may be done in a second is counted by the other clock
+    for viewer in viewers:
+        await world.page(viewer)
+    await world.refreshed()
+    assert sum(map(len, world.clickhouse.batches)) == len(viewers) + int(YOUNG_PER_S)
+    world.clock.ms += SOFT_AGE_MS + 1
+    for viewer in viewers:
+        await world.page(viewer)
+    await world.refreshed()
+    assert sum(map(len, world.clickhouse.batches)) == 2 * len(viewers) + int(YOUNG_PER_S)
+
+
+@pytest.mark.parametrize("away", ["clickhouse", "valkey"])
+async def test_a_list_that_could_not_be_ranked_anew_goes_on_answering(world: World, away: str) -> None:
+    first = await world.page()
+    world.clock.pass_s(SOFT_AGE_MS / 1000 + 1)
+    world.clickhouse.open.clear()
+    await world.page()
+    await world.clickhouse.was_asked(2)
+    world.clickhouse.away, world.lists.away = away == "clickhouse", away == "valkey"
+    world.clickhouse.open.set()
+    await world.refreshed()
+    world.clickhouse.away = world.lists.away = False
+    again = await world.page()
+    assert (again.cache_hit, again.frozen.list_id) == (True, first.frozen.list_id)
+    await world.refreshed()
