@@ -111,7 +111,7 @@ def test_children_of_a_leader_that_was_killed_are_ended(process: Process) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["", "not json", "{}", '{"pid": 1}', '{"pid": 999999999, "created": 0}', f'{{"pid": {os.getpid()}, "created": 5}}'],
+    ["", "not json", "{}", '{"pid": 1}', '{"pid": 999999999, "began": ""}', f'{{"pid": {os.getpid()}, "began": "5"}}'],
 )
 def test_a_pid_that_is_not_ours_is_never_taken_for_the_process(process: Process, text: str) -> None:
     process.pid_file.parent.mkdir(parents=True)

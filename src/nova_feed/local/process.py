@@ -12,13 +12,14 @@ from pathlib import Path
 import psutil
 
 LOG_LIMIT_BYTES = 20_000_000
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 MARK = "NOVA_PART"  # in the environment of every process of ours: names the pid file it belongs to
 
 
 class Process:
     """A process that outlives neither ``stop`` nor the next start.
 
-    The pid file holds the pid and the process' creation time: a number alone could by now belong to somebody else.
+    The pid file holds the pid and when the process began: a number alone could by now belong to somebody else.
     """
 
     def __init__(self, pid_file: Path, log: Path) -> None:
@@ -45,8 +46,7 @@ class Process:
                 extra_groups=[] if uid is not None else None,
                 close_fds=True,
             )
-        created = psutil.Process(self._child.pid).create_time()
-        self.pid_file.write_text(json.dumps({"pid": self._child.pid, "created": created}))
+        self.pid_file.write_text(json.dumps({"pid": self._child.pid, "began": _began(psutil.Process(self._child.pid))}))
 
     @property
     def pid(self) -> int | None:
@@ -64,7 +64,7 @@ class Process:
         """Signal the process, wait up to ``deadline_s``, then kill it with all its descendants."""
         process = self._find()
         if process is not None:
-            family = [process, *process.children(recursive=True)]
+            family = _family(process)
             _signal(process, how)
             _, left = psutil.wait_procs(family, timeout=deadline_s)
             for survivor in left:
@@ -75,10 +75,11 @@ class Process:
             self._child = None
         self.pid_file.unlink(missing_ok=True)
 
-    def end(self, how: signal.Signals, deadline_s: float) -> None:
-        """Stop the process, then what it may have left when it was killed."""
+    def end(self, how: signal.Signals, deadline_s: float) -> bool:
+        """Stop the process, then what it may have left when it was killed; returns whether there was anything."""
+        ran = self.alive()
         self.stop(how, deadline_s)
-        self._end_orphans()
+        return self._end_orphans() > 0 or ran
 
     def log_tail(self, lines: int) -> str:
         """The last lines of the log."""
@@ -86,24 +87,44 @@ class Process:
             return "(no output)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def _end_orphans(self) -> None:
+    def _end_orphans(self) -> int:
         """Kill what a leader that was killed left behind: marked processes, children of nobody."""
+        found = 0
         for process in psutil.process_iter():
             try:
                 if process.environ().get(MARK) == str(self.pid_file):
                     process.kill()
+                    found += 1
                     process.wait(5)
             except (psutil.Error, OSError):  # gone meanwhile, or not ours to look at
                 continue
+        return found
 
     def _find(self) -> psutil.Process | None:
         try:
             identity = json.loads(self.pid_file.read_text())
             process = psutil.Process(identity["pid"])
-            alive = abs(process.create_time() - identity["created"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+            alive = _began(process) == identity["began"] and process.status() != psutil.STATUS_ZOMBIE
         except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
             return None
         return process if alive else None
+
+
+def _began(process: psutil.Process) -> str:
+    """When a process began, the same text whatever happens to the wall clock meanwhile.
+
+    Linux counts from the boot, and psutil adds a time of the boot that moves with every step of the clock.
+    """
+    if not BOOT.exists():
+        return f"{process.create_time():.2f}"
+    return f"{process.create_time() - psutil.boot_time():.2f} s after boot {BOOT.read_text().strip()}"
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:  # it ended between two looks at it
+        return [process]
 
 
 def _signal(process: psutil.Process, how: signal.Signals) -> None:
