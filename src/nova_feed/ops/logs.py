@@ -7,19 +7,24 @@ import sys
 
 import structlog
 
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 
 def configure(level: str, how: str) -> None:
     """Set up logging of this process, to stderr. ``how``: json, console, or auto (console on a terminal)."""
     pretty = how == "console" or (how == "auto" and sys.stderr.isatty())
+    # A traceback shows where, never with what: local variables hold passwords, tokens and people's data.
     renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if pretty
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if not pretty else structlog.processors.StackInfoRenderer(),
+            structlog.processors.StackInfoRenderer() if pretty else _TRACEBACKS,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
