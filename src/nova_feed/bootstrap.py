@@ -95,15 +95,29 @@ async def _postgres_version(pool: asyncpg.Pool) -> str:
     return str(await pool.fetchval("SHOW server_version"))
 
 
-def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedService:
-    """The feed over these clients. Raises SettingsError."""
+def check(settings: Settings) -> None:
+    """Raises SettingsError when no API could be made of these settings: told before anything starts."""
+    key_source(settings, SystemClock())
+    _signer(settings)
+    _weights(settings)
+
+
+def _signer(settings: Settings) -> CursorSigner:
     secret = settings.cursor_secret.get_secret_value()
     if not secret:
         raise SettingsError("NOVA_CURSOR_SECRET must be set: at least 32 characters, the same on every API host")
+    return CursorSigner(secret)
+
+
+def _weights(settings: Settings) -> Weights:
     try:
-        weights = Weights(settings.weight_freshness, settings.weight_engagement, settings.weight_affinity)
+        return Weights(settings.weight_freshness, settings.weight_engagement, settings.weight_affinity)
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedService:
+    """The feed over these clients. Raises SettingsError."""
     return FeedService(
         sources=Sources(clients.store, clock),
         timeline=Timeline(clients.reads),
@@ -111,9 +125,9 @@ def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedServ
         facts=PostFacts(clients.reads),
         lists=clients.lists,
         seen=SeenCache(clients.lists.client),
-        signer=CursorSigner(secret),
+        signer=_signer(settings),
         clock=clock,
-        weights=weights,
+        weights=_weights(settings),
         saturation=Saturation(),
     )
 

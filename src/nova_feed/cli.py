@@ -22,6 +22,8 @@ HOME = click.option(
     help="Folder of the local stack: its data, logs and ports.",
 )  # fmt: skip
 SIZE = click.option("--size", type=click.Choice(["small", "medium", "large"]), default="small", show_default=True)
+URLS = {"POSTGRES_URL": "postgres_url", "CLICKHOUSE_URL": "clickhouse_url", "KAFKA_BROKERS": "kafka_brokers",
+        "REDIS_URL": "redis_url", "NOVA_CONNECT_URL": "connect_url"}  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,7 +106,7 @@ def migrate(home: Path, dry_run: bool) -> None:
     """Bring PostgreSQL, Kafka and ClickHouse to the present schema."""
     from nova_feed.commands import setup
 
-    for server, names in _run(setup.migrate(_settings(home), dry_run=dry_run)).items():
+    for server, names in _run(setup.migrate(_of_servers(home), dry_run=dry_run)).items():
         click.echo(f"{server}: {', '.join(names) or 'nothing to do'}")
 
 
@@ -119,7 +121,7 @@ def cdc_status(home: Path) -> None:
     """Show connector, slot, publication and lag."""
     from nova_feed.commands import cdc as command
 
-    if not _run(command.show_status(_settings(home), _console())):
+    if not _run(command.show_status(_of_servers(home), _console())):
         sys.exit(1)
 
 
@@ -129,7 +131,7 @@ def cdc_verify(home: Path) -> None:
     """Compare row counts and checksums of every table; exit 1 when they differ."""
     from nova_feed.commands import cdc as command
 
-    if not _run(command.show_verify(_settings(home), _console())):
+    if not _run(command.show_verify(_of_servers(home), _console())):
         sys.exit(1)
 
 
@@ -139,7 +141,7 @@ def cdc_register(home: Path) -> None:
     """Register the connector, or bring its configuration up to date."""
     from nova_feed.commands import setup
 
-    _run(setup.register(_settings(home)))
+    _run(setup.register(_of_servers(home)))
     click.echo("the connector runs")
 
 
@@ -157,7 +159,7 @@ def events_verify(home: Path, hours: int, wait: bool, as_json: bool) -> None:
     """Print the ledger: accepted = stored + pending; exit 1 when it does not add up."""
     from nova_feed.commands import events as command
 
-    if not _run(command.show_verify(_settings(home), _console(), hours, wait=wait, as_json=as_json)):
+    if not _run(command.show_verify(_of_servers(home), _console(), hours, wait=wait, as_json=as_json)):
         sys.exit(1)
 
 
@@ -168,7 +170,7 @@ def events_replay(home: Path, since: str) -> None:
     """Let ClickHouse read the events again; no count changes."""
     from nova_feed.commands import events as command
 
-    _run(command.replay(_settings(home), since, _console()))
+    _run(command.replay(_of_servers(home), since, _console()))
 
 
 @nova.command()
@@ -213,10 +215,15 @@ def _settings(home: Path) -> settings_module.Settings:
     facts = _facts(home)
     from nova_feed.local.secrets import Secrets
 
-    urls = {"POSTGRES_URL": "postgres_url", "CLICKHOUSE_URL": "clickhouse_url", "KAFKA_BROKERS": "kafka_brokers",
-            "REDIS_URL": "redis_url", "NOVA_CONNECT_URL": "connect_url"}  # fmt: skip
-    known = {name: facts[key] for name, key in urls.items()} | Secrets(home / "secrets.json").environment()
+    known = {name: facts[key] for name, key in URLS.items()} | Secrets(home / "secrets.json").environment()
     return settings_module.load(os.environ | known | {"NOVA_KAFKA_REPLICATION": "1"})
+
+
+def _of_servers(home: Path) -> settings_module.Settings:
+    """As ``_settings``, for what talks to servers. Raises NovaError when nobody said where those are."""
+    if not (home / "demo.json").exists() and not any(os.environ.get(name) for name in URLS):
+        raise NovaError(f"no stack runs in {home}, and none of {', '.join(URLS)} is set: `nova up` starts a stack")
+    return _settings(home)
 
 
 def _facts(home: Path) -> dict[str, Any]:

@@ -279,4 +279,4 @@ def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _sentence(name: object, message: str, values: Mapping[str, str]) -> str:
     shown = "(hidden)" if name in SECRETS else repr(without_password(values.get(str(name), "")))
-    return f"{name}={shown} is wrong: {message}"
+    return f"{name}={shown} is wrong: {message.removeprefix('Value error, ')}"

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import asyncpg
 
+from nova_feed.capture.connection import connect
 from nova_feed.errors import NovaError
 
 _RECORD = """
@@ -31,9 +32,9 @@ def migrations() -> list[tuple[int, str, str]]:
 async def migrate(url: str, *, dry_run: bool = False) -> list[str]:
     """Apply what has not run yet; return the names of the files applied (with ``dry_run``: that would be).
 
-    Raises MigrationError; a migration that fails leaves nothing of itself behind.
+    Raises MigrationError, StoreUnavailableError; a migration that fails leaves nothing of itself behind.
     """
-    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "nova migrate"})
+    connection = await connect(url, name="nova migrate")
     try:
         await connection.execute(_LOCK)
         return await _migrate(connection, dry_run=dry_run)

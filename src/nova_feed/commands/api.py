@@ -6,19 +6,15 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 
-from nova_feed.clock import SystemClock
-from nova_feed.local.ports import PortInUseError, is_free
-from nova_feed.serving.keys import key_source
+from nova_feed import bootstrap
+from nova_feed.local.ports import must_be_free
 from nova_feed.settings import Settings
 
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM; requests under way are finished. Raises SettingsError, PortInUseError."""
-    key_source(settings, SystemClock())
-    if not is_free(settings.http_port, settings.http_host):
-        raise PortInUseError(
-            f"port {settings.http_port} on {settings.http_host} is in use: set HTTP_PORT to another one"
-        )
+    bootstrap.check(settings)
+    must_be_free(settings.http_port, settings.http_host, "HTTP_PORT")
     server = Granian(
         "nova_feed.bootstrap:asgi",
         address=settings.http_host,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-import asyncpg
 from rich.console import Console
 from rich.table import Table
 
 from nova_feed.capture.connect_api import ConnectApi
-from nova_feed.errors import StoreUnavailableError
+from nova_feed.capture.connection import connect
 from nova_feed.settings import Settings
 from nova_feed.store.client import Store
 from nova_feed.topics import CDC_TABLES
@@ -42,10 +41,7 @@ class Comparison:
 async def verify(settings: Settings) -> list[Comparison]:
     """Compare every captured table. Raises StoreUnavailableError."""
     store = Store(settings.clickhouse_url, name="nova cdc", timeout_s=60)
-    try:
-        connection = await asyncpg.connect(settings.postgres_url, timeout=10)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise StoreUnavailableError("postgres", str(error)) from error
+    connection = await connect(settings.postgres_url, name="nova cdc")
     try:
         found = []
         for table in CDC_TABLES:
@@ -92,7 +88,7 @@ async def show_status(settings: Settings, console: Console) -> bool:
     """Print the connector's state, the slot's and the age of the newest captured heartbeat; True when it runs."""
     async with ConnectApi(settings.connect_url) as api:
         status = await api.status()
-    connection = await asyncpg.connect(settings.postgres_url, timeout=10)
+    connection = await connect(settings.postgres_url, name="nova cdc")
     try:
         slot = await connection.fetchrow(
             "SELECT slot_name, active, wal_status, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint AS lag"

@@ -15,6 +15,7 @@ from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.capture import supervisor
 from nova_feed.clock import SystemClock
 from nova_feed.ingest.publish import Publisher
+from nova_feed.local.ports import must_be_free
 from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
 from nova_feed.stream.consumer import GroupConsumer
@@ -30,7 +31,9 @@ TOKEN_LIFE_S = 600
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT. Raises SettingsError, PortInUseError."""
+    bootstrap.check(settings)
+    must_be_free(settings.admin_port, settings.admin_host, "NOVA_ADMIN_PORT")
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

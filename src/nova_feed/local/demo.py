@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-import asyncpg
 import httpx
 
+from nova_feed.capture.connection import connect
 from nova_feed.clock import Clock
 from nova_feed.errors import NovaError
 from nova_feed.local.sample.load import load
@@ -26,7 +26,7 @@ Progress = Callable[[int, int, str], None]
 
 async def load_sample(postgres_url: str, size: str, clock: Clock, progress: Progress) -> bool:
     """Load the network into an empty database; returns False when there are people in it already."""
-    connection = await asyncpg.connect(postgres_url, timeout=10, server_settings={"application_name": "nova demo"})
+    connection = await connect(postgres_url, name="nova demo")
     try:
         if await connection.fetchval("SELECT EXISTS (SELECT FROM users)"):
             return False
@@ -40,7 +40,7 @@ async def load_sample(postgres_url: str, size: str, clock: Clock, progress: Prog
 
 async def wait_captured(postgres_url: str, store: Store, progress: Progress, deadline_s: float = 900) -> None:
     """Wait until ClickHouse has the posts, likes and events that PostgreSQL has. Raises NovaError past the deadline."""
-    connection = await asyncpg.connect(postgres_url, timeout=10, server_settings={"application_name": "nova demo"})
+    connection = await connect(postgres_url, name="nova demo")
     try:
         wanted = await connection.fetchval(
             "SELECT (SELECT count(*) FROM posts) + (SELECT count(*) FROM likes)"

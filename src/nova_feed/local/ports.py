@@ -12,18 +12,30 @@ LOOPBACK = "127.0.0.1"
 
 
 class PortInUseError(NovaError):
-    """Somebody else listens on a port that was asked for by number."""
+    """A port that was asked for by number cannot be had: mostly because somebody else listens on it."""
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen on ``port`` now."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host, port))
-        except OSError:
-            return False
+    try:
+        _listen(port, host)
+    except OSError:
+        return False
     return True
+
+
+def must_be_free(port: int, host: str, setting: str) -> None:
+    """Raises PortInUseError, with the system's reason, unless a server could listen there; ``setting`` mends it."""
+    try:
+        _listen(port, host)
+    except OSError as error:
+        raise PortInUseError(f"cannot listen on {host}, port {port} ({error.strerror}): change {setting}") from error
+
+
+def _listen(port: int, host: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
 
 
 def free_port(host: str = LOOPBACK) -> int:
