@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nova_feed.errors import NovaError
 from nova_feed.local.ports import LOOPBACK, PortBook, PortInUseError, free_port, is_free
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
@@ -66,3 +67,9 @@ def test_a_port_asked_for_by_number_is_that_one_or_none(tmp_path: Path) -> None:
     assert book.claim("api", preferred=port, exact=True) == port
     with somebody_listens() as taken, pytest.raises(PortInUseError, match=f"port {taken} for api is in use"):
         book.claim("api", preferred=taken, exact=True)
+
+
+def test_a_spoilt_book_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "ports.json").write_text("{")
+    with pytest.raises(NovaError, match=r"ports\.json is spoilt: remove it"):
+        PortBook(tmp_path / "ports.json")

@@ -83,6 +83,14 @@ def test_a_process_that_was_killed_is_noticed(process: Process) -> None:
     assert not process.alive()
 
 
+def test_a_process_whose_pid_file_was_lost_is_stopped_all_the_same(process: Process) -> None:
+    process.start(SLEEP, {})
+    pid = pid_of(process)
+    process.pid_file.unlink()
+    process.stop(signal.SIGTERM, 5)
+    assert not psutil.pid_exists(pid)
+
+
 def test_a_later_supervisor_finds_the_process(process: Process) -> None:
     process.start(SLEEP, {})
     later = another_start(process)

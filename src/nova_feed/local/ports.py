@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from nova_feed.errors import NovaError
+from nova_feed.local.whole import write_whole
 
 LOOPBACK = "127.0.0.1"
 
@@ -51,7 +52,10 @@ class PortBook:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        try:
+            self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        except ValueError:
+            raise NovaError(f"{path} is spoilt: remove it, and the next start chooses new ports") from None
 
     def claim(self, name: str, *, preferred: int | None = None, exact: bool = False) -> int:
         """The port of ``name``: the remembered one, else ``preferred``, else any free one.
@@ -74,6 +78,5 @@ class PortBook:
 
     def _remember(self, name: str, port: int) -> int:
         self._ports[name] = port
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(self._ports, indent=1))
+        write_whole(self.path, json.dumps(self._ports, indent=1))
         return port

@@ -17,6 +17,7 @@ import asyncpg
 
 from nova_feed.local.ports import LOOPBACK
 from nova_feed.local.service import Command, Managed, ServiceError
+from nova_feed.local.whole import write_whole
 
 USER = "nova"
 DATABASE = "nova"
@@ -130,9 +131,7 @@ def _passable(path: Path) -> bool:
 
 def _keep_password(path: Path) -> str:
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24))
+        write_whole(path, secrets.token_urlsafe(24), mode=0o600)
     return path.read_text().strip()
 
 

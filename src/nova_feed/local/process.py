@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from nova_feed.local.whole import write_whole
+
 LOG_LIMIT_BYTES = 20_000_000
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 MARK = "NOVA_PART"  # in the environment of every process of ours: names the pid file it belongs to
@@ -29,7 +31,6 @@ class Process:
     def start(self, argv: Sequence[str], env: Mapping[str, str], uid: int | None = None) -> None:
         """End what an earlier run left, then start ``argv`` in a session of its own (Ctrl-C is the supervisor's)."""
         self.end(signal.SIGTERM, 10)
-        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -46,7 +47,8 @@ class Process:
                 extra_groups=[] if uid is not None else None,
                 close_fds=True,
             )
-        self.pid_file.write_text(json.dumps({"pid": self._child.pid, "began": _began(psutil.Process(self._child.pid))}))
+        identity = {"pid": self._child.pid, "began": _began(psutil.Process(self._child.pid))}
+        write_whole(self.pid_file, json.dumps(identity))
 
     @property
     def pid(self) -> int | None:
@@ -101,6 +103,8 @@ class Process:
         return found
 
     def _find(self) -> psutil.Process | None:
+        if self._child is not None:  # ours: known without its file, which a full disk may not have taken
+            return psutil.Process(self._child.pid) if self._child.poll() is None else None
         try:
             identity = json.loads(self.pid_file.read_text())
             process = psutil.Process(identity["pid"])

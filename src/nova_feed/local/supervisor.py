@@ -14,6 +14,7 @@ import structlog
 from nova_feed.errors import NovaError
 from nova_feed.local.service import Service
 from nova_feed.local.stack import Stack
+from nova_feed.local.whole import write_whole
 
 log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 0.25
@@ -28,7 +29,7 @@ class _Health:
 
 
 class Facts:
-    """``demo.json``: where everything is, for scripts. Written whole, under another name first."""
+    """``demo.json``: where everything is, for scripts. Written whole."""
 
     def __init__(self, path: Path, fixed: Mapping[str, Any]) -> None:
         self._path, self._fixed = path, dict(fixed)
@@ -39,10 +40,7 @@ class Facts:
         pids = {name: list(part.pids) if name == "api" else next(iter(part.pids), None) for name, part in parts.items()}
         facts = self._fixed | {"pids": {n: p for n, p in pids.items() if p is not None}, "restarts": dict(restarts)}
         if facts != self._written:
-            partial = self._path.with_suffix(".partial")
-            partial.touch(mode=0o600)
-            partial.write_text(json.dumps(facts, indent=1) + "\n")
-            partial.replace(self._path)
+            write_whole(self._path, json.dumps(facts, indent=1) + "\n", mode=0o600)
             self._written = facts
 
     def remove(self) -> None:
