@@ -16,7 +16,7 @@ from nova_feed import settings as settings_module
 from nova_feed.clock import SystemClock
 from nova_feed.commands import setup
 from nova_feed.commands.down import end_leftovers
-from nova_feed.local import demo, lock
+from nova_feed.local import demo, lock, room
 from nova_feed.local.postgres import Postgres
 from nova_feed.local.service import until_ready
 from nova_feed.local.show import Show, showing
@@ -45,9 +45,8 @@ async def run(options: Options, console: Console) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    logs.configure(os.environ.get("LOG_LEVEL", "info"), "auto")
-    settings_module.load()  # a wrong setting is told before anything starts
-    with lock.hold(options.home):
+    logs.configure(settings_module.load().log_level, "auto")  # a wrong setting is told before anything starts
+    with lock.hold(options.home), room.enough(options.home):
         # What a killed supervisor left still listens: ended first, so that every part gets its own port back.
         await asyncio.to_thread(end_leftovers, options.home)
         stack = Stack(options.home, port=options.port)

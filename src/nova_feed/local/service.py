@@ -155,7 +155,13 @@ async def until_ready(service: Service, poll_s: float = 0.15) -> str:
             raise ServiceError(f"{service.name} ended while it was starting{_log_tail(service)}")
         await asyncio.sleep(poll_s)
     waited = f"did not answer within {service.start_deadline_s:.0f} s"
-    raise ServiceError(f"{service.name} at {without_password(service.url)} {waited} ({last}){_log_tail(service)}")
+    raise ServiceError(
+        f"{service.name} at {without_password(service.url)} {waited} ({_first_line(last)}){_log_tail(service)}"
+    )
+
+
+def _first_line(error: Exception | None) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__  # who is asked may answer with a page of HTML
 
 
 def _log_tail(service: Service, lines: int = 12) -> str:

@@ -34,14 +34,24 @@ class Facts:
     def __init__(self, path: Path, fixed: Mapping[str, Any]) -> None:
         self._path, self._fixed = path, dict(fixed)
         self._written: dict[str, Any] = {}
+        self._failing = False
 
     def write(self, parts: Mapping[str, Service], restarts: Mapping[str, int]) -> None:
-        """Write when something changed."""
+        """Write when something changed. Raises OSError the first time; later the old file stays until there is room."""
         pids = {name: list(part.pids) if name == "api" else next(iter(part.pids), None) for name, part in parts.items()}
         facts = self._fixed | {"pids": {n: p for n, p in pids.items() if p is not None}, "restarts": dict(restarts)}
-        if facts != self._written:
+        if facts == self._written:
+            return
+        try:
             write_whole(self._path, json.dumps(facts, indent=1) + "\n", mode=0o600)
-            self._written = facts
+        except OSError as error:
+            if not self._written:
+                raise
+            if not self._failing:
+                log.error("facts.not_written", error=str(error))
+            self._failing = True
+            return
+        self._written, self._failing = facts, False
 
     def remove(self) -> None:
         """There is nothing to be found any more."""
