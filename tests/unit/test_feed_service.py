@@ -12,6 +12,7 @@ import pytest
 from nova_feed.errors import CursorError, CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.breaker import CLOSED, OPEN
 from nova_feed.feed.cursor import CursorSigner
+from nova_feed.feed.inspect import Facts, PostFacts, Standing
 from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
@@ -82,6 +83,15 @@ class RulesNow(Rules):
         return None if self.away else sum(made > since_ms for made in self.made_since)
 
 
+class FactsNow(PostFacts):
+    """What is known of a post: it was made an hour ago by somebody whom the viewer follows; post 404 is not there."""
+
+    def __init__(self) -> None: ...
+
+    async def read(self, viewer_id: int, post_id: int) -> Facts | None:
+        return None if post_id == 404 else Facts(author_of(post_id), 0, True, False, False, False, False)
+
+
 def author_of(post_id: int) -> int:
     return 100 + post_id % 20
 
@@ -108,7 +118,7 @@ class World:
         self.clickhouse, self.postgres = ClickHouse(self.clock), PostgreSQL(self.clock)
         self.service = FeedService(
             sources=self.clickhouse, timeline=self.postgres, rules=self.rules, lists=self.lists,
-            seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"), clock=self.clock,
+            facts=FactsNow(), seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"), clock=self.clock,
             weights=Weights(), saturation=Saturation(),
         )  # fmt: skip
 
@@ -367,3 +377,12 @@ async def test_a_list_that_could_not_be_ranked_anew_goes_on_answering(world: Wor
     again = await world.page()
     assert (again.cache_hit, again.frozen.list_id) == (True, first.frozen.list_id)
     await world.refreshed()
+
+
+async def test_a_post_is_inspected_in_a_list_ranked_for_the_question_alone() -> None:
+    world = World()
+    first = await world.page()
+    listed = int(first.frozen.candidates.post_id[0])
+    found, absent = await world.service.inspect(7, listed), await world.service.inspect(7, 404)
+    assert (found.standing, found.position, absent.rule) == (Standing.LISTED, 0, "deleted")
+    assert (await world.page()).frozen.list_id == first.frozen.list_id
