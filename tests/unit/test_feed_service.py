@@ -83,13 +83,16 @@ class RulesNow(Rules):
         return None if self.away else sum(made > since_ms for made in self.made_since)
 
 
+_PLAIN = {"followed": True, "blocked": False, "blocked_by": False, "muted": False, "hidden": False}
+
+
 class FactsNow(PostFacts):
     """What is known of a post: it was made an hour ago by somebody whom the viewer follows; post 404 is not there."""
 
     def __init__(self) -> None: ...
 
     async def read(self, viewer_id: int, post_id: int) -> Facts | None:
-        return None if post_id == 404 else Facts(author_of(post_id), 0, True, False, False, False, False)
+        return None if post_id == 404 else Facts(author_of(post_id), 0, **_PLAIN)
 
 
 def author_of(post_id: int) -> int:
@@ -118,8 +121,8 @@ class World:
         self.clickhouse, self.postgres = ClickHouse(self.clock), PostgreSQL(self.clock)
         self.service = FeedService(
             sources=self.clickhouse, timeline=self.postgres, rules=self.rules, lists=self.lists,
-            facts=FactsNow(), seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"), clock=self.clock,
-            weights=Weights(), saturation=Saturation(),
+            facts=FactsNow(), seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"),
+            clock=self.clock, weights=Weights(), saturation=Saturation(),
         )  # fmt: skip
 
     async def page(self, viewer: int = 7, *, algo: str = "ch", limit: int = 10, cursor: str | None = None) -> Page:
