@@ -239,6 +239,41 @@ async def test_json_that_is_not_ours_is_a_400_that_stores_nothing(
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json"), answer.text
 
 
+async def connected(api: httpx.AsyncClient, stack: LocalStack, length: int, body: bytes) -> tuple[Any, Any]:
+    """A connection of our own, on which the head of a request and ``body`` were sent."""
+    reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
+    head = [f"POST {URL} HTTP/1.1", "Host: feed", "Content-Type: application/json", f"Content-Length: {length}"]
+    head += [f"{name}: {value}" for name, value in bearer(stack, 1).items()]
+    writer.write("\r\n".join([*head, "", ""]).encode() + body)
+    await writer.drain()
+    return reader, writer
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_given_up(api: httpx.AsyncClient, stack: LocalStack) -> None:
+    reader, writer = await connected(api, stack, 1000, b'{"events": [')
+    answer = await asyncio.wait_for(reader.readline(), 20)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+async def test_a_client_that_did_not_wait_for_the_answer_may_send_again(
+    api: httpx.AsyncClient, stack: LocalStack, clickhouse: Store, post_id: int
+) -> None:
+    batch = [event(post_id) for _ in range(20)]
+    body = json.dumps({"events": batch}).encode()
+    for _ in range(5):
+        _, writer = await connected(api, stack, len(body), body)
+        writer.close()
+    answer = (await send(api, stack, *batch)).json()
+    assert answer["accepted"] + answer["deduped"] == 20
+
+    async def stored() -> int:
+        rows = await clickhouse.sql("SELECT count() AS n FROM events FINAL WHERE post_id = {post:Int64}", post=post_id)
+        return int(rows["n"][0]) // 20
+
+    assert await eventually(stored, 20) == 1
+
+
 async def test_two_authorization_headers_are_refused(api: httpx.AsyncClient, stack: LocalStack) -> None:
     one = ("Authorization", bearer(stack, 1)["Authorization"])
     answer = await api.post(URL, json={"events": [{}]}, headers=[one, one])
