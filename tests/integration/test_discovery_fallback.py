@@ -88,9 +88,9 @@ async def test_a_viewer_with_five_thousand_follows_is_answered_within_the_statem
     await sql.execute("INSERT INTO posts (author_id) SELECT id FROM users")
     await sql.execute("INSERT INTO users (username) SELECT 'v' || n FROM generate_series(1, 1000) AS n")
     await sql.execute(
-        "INSERT INTO follows SELECT u.id, $1 + $2 + 1 + (u.id * 7 + n * 13) % 1000"
-        " FROM users u, generate_series(1, 40) AS n WHERE u.id BETWEEN $1 + 1 AND $1 + $2 ON CONFLICT DO NOTHING",
-        viewer, PEOPLE,
+        "INSERT INTO follows SELECT u.id, $1::bigint + 1 + (u.id * 7 + n * 13) % 1000"
+        " FROM users u, generate_series(1, 40) AS n WHERE u.id > $2 AND u.id <= $1::bigint ON CONFLICT DO NOTHING",
+        viewer + PEOPLE, viewer,
     )  # fmt: skip
     await sql.execute(
         "INSERT INTO likes (post_id, user_id) SELECT p.id, u.id FROM posts p, users u WHERE u.id % 800 = p.id % 800"
