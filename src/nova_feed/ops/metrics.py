@@ -107,6 +107,10 @@ CONSUMER_LAG = _gauge(
     "kafka_consumer_lag", ("group",), "Records a consumer group has before it.",
     "events_group and nova_cdc are ClickHouse's: see system.kafka_consumers there.",
 )  # fmt: skip
+RECORDS_CONSUMED = _counter(
+    "kafka_records_consumed", ("group", "topic"), "Records read by our own consumer groups.",
+    "Flat while the topic grows: see the group's lag.",
+)  # fmt: skip
 RECORDS_IGNORED = _counter(
     "kafka_records_ignored", ("topic",), "Records our own consumer could not read; ClickHouse keeps them as bad rows.",
     "See bad_rows in ClickHouse, or the dead-letter topic.",

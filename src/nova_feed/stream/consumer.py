@@ -1,31 +1,41 @@
-"""A consumer group of ours: records in order, at least once, to a handler that may be slow.
+"""A consumer group of our own: batches of records for an async handler, at least once.
 
-Offsets are stored once a batch was handled; librdkafka commits what is stored every ten seconds, when a partition is
-taken away, and at the end. Rebalancing is cooperative: a member that comes or goes stops only the partitions that move.
+A thread polls, so that a slow handler never costs the membership; the handler runs on the event loop, one batch after
+the other. Offsets are committed every 10 s, when partitions are revoked, and at the end, and name nothing that is not
+done: a record is handled again after a crash, so handlers are idempotent. Rebalancing is cooperative: what a member
+keeps, it goes on reading.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ops import metrics
+from nova_feed.stream.progress import Claim, Place, Progress
 
 log = structlog.get_logger(__name__)
-MOST, WAIT_S, PATIENCE_S = 500, 0.2, 60.0
+COMMIT_EVERY_S = 10.0
+BATCH = 500
+MOST_WAITING = 2_000  # records handed over and not done; past it partitions are paused, until half of them are done
+REVOKE_WAIT_S = 2.0  # how long a revocation waits for the batch under way, so that the next holder need not repeat it
+LONGEST_PAUSE_S = 5.0
 _CONFIG = {
     "partition.assignment.strategy": "cooperative-sticky",
-    "enable.auto.commit": True,
-    "auto.commit.interval.ms": 10_000,
+    "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    "auto.offset.reset": "latest",
+    "auto.offset.reset": "earliest",  # of an offset that is out of range: rather twice than not at all
     "session.timeout.ms": 10_000,
-    "queued.max.messages.kbytes": 16_384,
+    "heartbeat.interval.ms": 1_000,
+    "fetch.wait.max.ms": 100,
+    "queued.max.messages.kbytes": 8_192,  # what librdkafka fetches ahead, per partition at the most
     "log_level": 0,
 }
 
@@ -43,86 +53,236 @@ class Received:
 Handler = Callable[[Sequence[Received]], Awaitable[None]]
 
 
-class GroupConsumer:
-    """A member of ``group`` that reads ``topics``. Memory is bounded: a batch is fetched when the last was handled."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records of one poll with the hold each came under, in the order read."""
 
-    def __init__(self, brokers: str, group: str, topics: Sequence[str], **config: str | int) -> None:
-        self._config = {**_CONFIG, "bootstrap.servers": brokers, "group.id": group, **config}
-        self._topics = list(topics)
+    records: list[tuple[Received, Claim]]
+
+
+class GroupConsumer:
+    """A member of ``group``.
+
+    The handler gets records in their partitions' order. When it raises StoreUnavailableError the batch is handed over
+    again, with growing pauses, and the partitions are paused as long as it takes. After any other failure it is handed
+    over in halves, and the record that fails alone is counted, logged and passed by. A group without committed
+    offsets starts at the end of its topics (``from_start``: at their beginning).
+    """
+
+    def __init__(
+        self, brokers: str, group: str, topics: Sequence[str], *,
+        from_start: bool = False, commit_every_s: float = COMMIT_EVERY_S, most_waiting: int = MOST_WAITING,
+    ) -> None:  # fmt: skip
+        self._config = {**_CONFIG, "bootstrap.servers": brokers, "group.id": group, "client.id": "nova"}
+        self._group, self._topics = group, list(topics)
+        self._from_start, self._commit_every_s, self._most_waiting = from_start, commit_every_s, most_waiting
+        self._progress = Progress()
+        self._changed = threading.Condition()
+        self._waiting = 0
+        self._busy: frozenset[Place] = frozenset()
+        self._paused = False
+        self._stopping = threading.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Records handed over and not done."""
+        return self._waiting
+
+    @property
+    def paused(self) -> bool:
+        """Whether so many wait that nothing more is read."""
+        return self._paused
 
     async def run(self, handle: Handler) -> None:
-        """Hand batches to ``handle`` until cancelled.
+        """Hand batches to ``handle`` until cancelled; then what is done is committed and the group is left.
 
-        A store that is away is waited for; raises StoreUnavailableError after a minute, and the batch is read again.
-        Any other failure is narrowed down to the record that causes it, which is passed over, counted and logged.
+        Raises KafkaException when the client cannot go on.
         """
-        consumer = await asyncio.to_thread(self._subscribed)
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[_Batch | BaseException] = asyncio.Queue()  # bounded by ``most_waiting``
+        self._progress, self._waiting, self._busy, self._paused = Progress(), 0, frozenset(), False
+        self._stopping.clear()
+
+        def hand_over(item: _Batch | BaseException) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+
+        thread = threading.Thread(target=self._poll, args=(hand_over,), name=f"kafka-{self._group}", daemon=True)
+        thread.start()
         try:
             while True:
-                batch = await _fetched(consumer)
-                if batch:
-                    await _handled(handle, batch)
-                    _store(consumer, batch)
+                item = await queue.get()
+                if isinstance(item, BaseException):
+                    raise item
+                await self._take(handle, item)
         finally:
-            await asyncio.to_thread(consumer.close)
+            self._stopping.set()
+            await asyncio.to_thread(thread.join)
 
-    def _subscribed(self) -> Consumer:
-        consumer = Consumer(self._config)
-        consumer.subscribe(self._topics, on_assign=self._begin)
-        return consumer
+    # On the event loop.
 
-    def _begin(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """A partition that nobody of the group has read begins at its present end, and that is committed at once: what
-        comes next is read even if this member dies before its first commit."""
-        known = consumer.committed(places, timeout=10)
-        for place in known:
-            if place.offset < 0:
-                first, end = consumer.get_watermark_offsets(place, timeout=10)
-                place.offset = end if self._config["auto.offset.reset"] == "latest" else first
-                consumer.commit(offsets=[place], asynchronous=False)
-        consumer.incremental_assign(known)
-
-
-async def _handled(handle: Handler, batch: Sequence[Received]) -> None:
-    until = asyncio.get_running_loop().time() + PATIENCE_S
-    while True:
+    async def _take(self, handle: Handler, batch: _Batch) -> None:
+        """Handle what of a batch is still ours; then it is done."""
+        with self._changed:
+            mine = [(record, claim) for record, claim in batch.records if claim.held]
+            self._busy = frozenset(claim.place for _, claim in mine)
         try:
-            return await handle(batch)
-        except StoreUnavailableError as error:
-            log.warning("consumer.waiting", store=error.store, reason=error.reason)
-            if asyncio.get_running_loop().time() > until:
-                raise
-            await asyncio.sleep(1)
-        except Exception:
-            if len(batch) > 1:
-                for record in batch:
-                    await _handled(handle, [record])
-                return None
-            [record] = batch
-            metrics.RECORDS_IGNORED.labels(record.topic).inc()
-            log.exception("consumer.passed_over", topic=record.topic, partition=record.partition, offset=record.offset)
-            return None
+            if mine:
+                await self._insist(handle, [record for record, _ in mine])
+            with self._changed:
+                for record, claim in mine:
+                    self._progress.finish(claim, record.offset + 1)
+        finally:
+            with self._changed:
+                self._busy = frozenset()
+                self._waiting -= len(batch.records)
+                self._changed.notify_all()
+
+    async def _insist(self, handle: Handler, records: Sequence[Received]) -> None:
+        pause_s = 0.1
+        while True:
+            try:
+                await handle(records)
+                return
+            except StoreUnavailableError as error:
+                log.warning("consumer.waiting", group=self._group, store=error.store, reason=error.reason)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            except Exception as error:  # noqa: BLE001  a record that nobody can handle must not stop those behind it
+                if len(records) == 1:
+                    self._pass_by(records[0], error)
+                    return
+                half = len(records) // 2
+                await self._insist(handle, records[:half])
+                await self._insist(handle, records[half:])
+                return
+
+    def _pass_by(self, record: Received, error: Exception) -> None:
+        metrics.RECORDS_IGNORED.labels(record.topic).inc()
+        log.error(
+            "consumer.passed_over", group=self._group, topic=record.topic, partition=record.partition,
+            offset=record.offset, error=f"{type(error).__name__}: {error}"[:300],
+        )  # fmt: skip
+
+    # On the polling thread.
+
+    def _poll(self, hand_over: Callable[[_Batch | BaseException], None]) -> None:
+        try:
+            consumer = Consumer({**self._config, "on_commit": self._on_commit})
+            try:
+                consumer.subscribe(
+                    self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+                )
+                self._read(consumer, hand_over)
+            finally:
+                consumer.close()  # revokes, and so commits what is done
+        except Exception as error:  # noqa: BLE001  the edge of the thread: ``run`` raises it
+            hand_over(error)
+
+    def _read(self, consumer: Consumer, hand_over: Callable[[_Batch], None]) -> None:
+        commit_at = time.monotonic() + self._commit_every_s
+        while not self._stopping.is_set():
+            self._press(consumer)
+            batch = self._batch(consumer.consume(BATCH, timeout=0.1))
+            if batch.records:
+                with self._changed:
+                    self._waiting += len(batch.records)
+                hand_over(batch)
+            if time.monotonic() >= commit_at:
+                commit_at = time.monotonic() + self._commit_every_s
+                with self._changed:
+                    offsets = self._progress.to_commit()
+                if offsets:
+                    consumer.commit(offsets=_places(offsets), asynchronous=True)
+
+    def _press(self, consumer: Consumer) -> None:
+        """Pause while too much waits, resume when half of it is done."""
+        with self._changed:
+            waiting = self._waiting
+        if not self._paused and waiting >= self._most_waiting:
+            self._paused = True
+            consumer.pause(consumer.assignment())
+        elif self._paused and waiting <= self._most_waiting // 2:
+            self._paused = False
+            consumer.resume(consumer.assignment())
+
+    def _batch(self, messages: Sequence[Message]) -> _Batch:
+        found: list[tuple[Received, Claim]] = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.fatal():
+                    raise KafkaException(error)
+                # Brokers that come and go, a topic that is not there yet: the client tries again by itself.
+                log.info("consumer.told", group=self._group, error=error.str())
+                continue
+            record = _received(message)
+            with self._changed:
+                claim = self._progress.claim((record.topic, record.partition))
+            if claim is not None:
+                found.append((record, claim))
+                metrics.RECORDS_CONSUMED.labels(self._group, record.topic).inc()
+        return _Batch(found)
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        starts = _starts(consumer, partitions, from_start=self._from_start)
+        consumer.incremental_assign(
+            [TopicPartition(p.topic, p.partition, starts.get((p.topic, p.partition), p.offset)) for p in partitions]
+        )
+        if self._paused:
+            consumer.pause(partitions)
+        with self._changed:
+            for p in partitions:
+                # A start that nobody committed is committed even if no record comes: else a restart would skip some.
+                self._progress.assign((p.topic, p.partition), starts.get((p.topic, p.partition)))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        places = {(p.topic, p.partition) for p in partitions}
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._busy & places) or self._stopping.is_set(), REVOKE_WAIT_S)
+            offsets = self._progress.revoke(places)
+        self._commit(consumer, offsets)
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group went on without us: somebody else holds them already, so nothing is committed."""
+        log.warning("consumer.lost", group=self._group, partitions=len(partitions))
+        with self._changed:
+            self._progress.revoke([(p.topic, p.partition) for p in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _commit(self, consumer: Consumer, offsets: dict[Place, int]) -> None:
+        """Commit and wait. What fails is read again by whoever holds the partition next."""
+        if not offsets:
+            return
+        try:
+            consumer.commit(offsets=_places(offsets), asynchronous=False)
+        except KafkaException as error:
+            log.warning("consumer.not_committed", group=self._group, error=error.args[0].str())
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        for p in partitions:
+            if error is None and p.error is None:
+                with self._changed:
+                    self._progress.committed((p.topic, p.partition), p.offset)
+            else:
+                reason = p.error if error is None else error
+                log.warning("consumer.not_committed", group=self._group, topic=p.topic, error=str(reason))
 
 
-async def _fetched(consumer: Consumer) -> list[Received]:
-    """The next batch. A cancellation waits for the thread to be done with the consumer, which is to be closed then."""
-    fetching = asyncio.ensure_future(asyncio.to_thread(_batch, consumer))
+def _starts(consumer: Consumer, partitions: list[TopicPartition], *, from_start: bool) -> dict[Place, int]:
+    """Where to start partitions of which the group has committed nothing. Empty when the broker does not say."""
     try:
-        return await asyncio.shield(fetching)
-    except asyncio.CancelledError:
-        await asyncio.wait({fetching})
-        raise
+        known = consumer.committed(partitions, timeout=10)
+        new = [p for p in known if p.offset < 0]
+        ends = [consumer.get_watermark_offsets(p, timeout=10) for p in new]
+    except KafkaException as error:
+        log.warning("consumer.starts_unknown", error=error.args[0].str())
+        return {}
+    return {(p.topic, p.partition): low if from_start else high for p, (low, high) in zip(new, ends, strict=True)}
 
 
-def _batch(consumer: Consumer) -> list[Received]:
-    found = []
-    for message in consumer.consume(MOST, WAIT_S):
-        error = message.error()
-        if error is None:
-            found.append(_received(message))
-        else:  # the broker is away or a topic is not there yet: librdkafka goes on by itself
-            log.warning("consumer.error", reason=error.str())
-    return found
+def _places(offsets: dict[Place, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
 
 
 def _received(message: Message) -> Received:
@@ -132,14 +292,3 @@ def _received(message: Message) -> Received:
     assert offset is not None
     assert value is None or isinstance(value, bytes)
     return Received(topic, partition, offset, value)
-
-
-def _store(consumer: Consumer, batch: Sequence[Received]) -> None:
-    newest: dict[tuple[str, int], int] = {}
-    for record in batch:
-        newest[record.topic, record.partition] = record.offset + 1
-    for (topic, partition), offset in newest.items():
-        try:
-            consumer.store_offsets(offsets=[TopicPartition(topic, partition, offset)])
-        except KafkaException as error:  # the partition moved to another member, which reads these records again
-            log.info("consumer.moved", topic=topic, partition=partition, reason=str(error.args[0].str()))
