@@ -72,6 +72,7 @@ async def test_bad_records_reach_a_dead_letter_topic_with_where_they_came_from(s
     finally:
         consumer.close()
     assert {value: headers["topic"].decode() for value, headers in found.items()} == sent
+    assert {headers["reason"] for headers in found.values()} == {b"not JSON"}
     assert all(headers["offset"].isdigit() and headers["partition"].isdigit() for headers in found.values())
 
 
@@ -120,7 +121,12 @@ async def test_the_status_shows_the_canary_and_the_outbox(stack: LocalStack) -> 
 async def test_every_queue_has_a_gauge(stack: LocalStack) -> None:
     async def told() -> bool:
         names = await metrics(stack)
-        groups = {labels for name, labels in names if name == "kafka_consumer_lag"}
-        return groups == {"nova_cdc", "events_group", "nova_relations"} and ("outbox_pending_events", "") in names
+        groups = {labels.partition(",")[0] for name, labels in names if name == "kafka_consumer_lag"}
+        topics = {labels.partition(",")[2] for name, labels in names if name == "kafka_consumer_lag"}
+        return (
+            groups == {"nova_cdc", "events_group", "nova_relations"}
+            and {"events", "cdc.posts", "cdc.follows"} <= topics
+            and ("outbox_pending_events", "") in names
+        )
 
     await eventually(told, 30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Mapping
 
 import httpx
 import structlog
@@ -19,7 +20,7 @@ from nova_feed.local.ports import must_be_free
 from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
 from nova_feed.stream.consumer import GroupConsumer
-from nova_feed.stream.lag import group_lag
+from nova_feed.stream.lag import LagReader
 from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, trending
 from nova_feed.workers.canary import Canary
 from nova_feed.workers.dead_letters import DeadLetters
@@ -45,8 +46,13 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
     """Every job of this process, by name."""
     clock = SystemClock()
 
-    async def lag(group: str) -> int:
-        return await asyncio.to_thread(group_lag, settings.kafka_brokers, group)
+    reader = LagReader(settings.kafka_brokers)
+
+    async def lag(group: str) -> Mapping[str, int]:
+        return await asyncio.to_thread(reader.read, group)
+
+    async def events_lag() -> int:
+        return sum((await lag("events_group")).values())
 
     publisher = Publisher(clients.postgres, clients.producer)
     consumer = GroupConsumer(settings.kafka_brokers, relations.GROUP, list(relations.TABLES))
@@ -55,12 +61,12 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "cdc supervisor": lambda: supervisor.supervise(clients.connect, bootstrap.connector(settings)),
         "outbox relay": publisher.relay,
         "outbox sweep": publisher.sweep,
-        "reconciler": Reconciler(clients.postgres, clients.store, lambda: lag("events_group"), clock).run,
+        "reconciler": Reconciler(clients.postgres, clients.store, events_lag, clock).run,
         "invalidation": Invalidation(clients.store, clients.lists, clock).run,
         "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
         "trending": trending.TrendingJob(bootstrap.trending(clients, clock), clock).run,
         "suggestions": suggestions.SuggestionsJob(bootstrap.suggestions(clients, clock), active, clock).run,
-        "dead letters": DeadLetters(clients.store, clients.producer).run,
+        "dead letters": DeadLetters(clients.store, clients.producer, clock).run,
         "event days": lambda: housekeeping.event_days(clients.postgres),
         "levels": lambda: levels.watch(clients.postgres, lag, clock),
         "admin listener": lambda: _admin(settings),

@@ -104,7 +104,7 @@ OUTBOX_AGE = _gauge(
     "Above a minute: see whether the broker is up and the worker's relay runs (log: outbox.relayed).",
 )  # fmt: skip
 CONSUMER_LAG = _gauge(
-    "kafka_consumer_lag", ("group",), "Records a consumer group has before it.",
+    "kafka_consumer_lag", ("group", "topic"), "Records a consumer group has before it, by topic.",
     "events_group and nova_cdc are ClickHouse's: see system.kafka_consumers there.",
 )  # fmt: skip
 RECORDS_CONSUMED = _counter(
@@ -116,8 +116,12 @@ RECORDS_IGNORED = _counter(
     "See bad_rows in ClickHouse, or the dead-letter topic.",
 )  # fmt: skip
 BAD_ROWS = _gauge(
-    "bad_rows", (), "Records of the last two weeks that no view could read.",
-    "Rising: somebody writes something else to a topic; look at bad_rows in ClickHouse.",
+    "bad_rows", ("topic",), "Records of the last two weeks that no view could read.",
+    "Rising: somebody writes something else to the topic; bad_rows in ClickHouse has it, the dead letter says why.",
+)  # fmt: skip
+DEAD_LETTERS = _counter(
+    "dead_letters", ("topic",), "Records that no view could read, forwarded to a dead-letter topic.",
+    "Flat while bad_rows rises: more come than may be forwarded in a minute (600), or the worker does not run.",
 )  # fmt: skip
 VISIBLE_SECONDS = _histogram(
     "event_to_visible_seconds", ("stage",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
 import structlog
@@ -19,11 +19,11 @@ _PENDING = """
 SELECT count(*) AS requests, coalesce(sum(cardinality(positions)), 0)::bigint AS events, min(accepted_ms) AS oldest_ms
 FROM nova_events_outbox WHERE NOT acked
 """
-Lag = Callable[[str], Awaitable[int]]
+Lag = Callable[[str], Awaitable[Mapping[str, int]]]
 
 
 async def watch(pool: asyncpg.Pool, lag: Lag, clock: Clock, groups: Sequence[str] = GROUPS, every_s: float = 5) -> None:
-    """Set the gauges until cancelled; a server that is away leaves its gauge as it was."""
+    """Set the gauges until cancelled; ``lag(group)`` is by topic. A server that is away leaves its gauge as it was."""
     while True:
         try:
             events, age_s = await pending(pool, clock.now_ms())
@@ -33,7 +33,8 @@ async def watch(pool: asyncpg.Pool, lag: Lag, clock: Clock, groups: Sequence[str
             log.warning("levels.unknown", store="postgres", reason=str(error))
         for group in groups:
             try:
-                metrics.CONSUMER_LAG.labels(group).set(await lag(group))
+                for topic, records in (await lag(group)).items():
+                    metrics.CONSUMER_LAG.labels(group, topic).set(records)
             except StoreUnavailableError as error:
                 log.warning("levels.unknown", store=error.store, group=group, reason=error.reason)
         await asyncio.sleep(every_s)

@@ -1,6 +1,7 @@
 """A follow, block or mute makes the lists of the people in it out of date: they are ranked anew at the next page.
 
-Not before ClickHouse has the row: a list that is forgotten too early would be ranked from what was before, and last.
+They are forgotten at once, and again when ClickHouse has the row: what is ranked in between is ranked from what was
+before, and would last.
 """
 
 from __future__ import annotations
@@ -67,11 +68,13 @@ class Relations:
         self._store, self._lists = store, lists
 
     async def handle(self, batch: Sequence[Received]) -> None:
-        """Wait for ClickHouse to have the rows, then forget the lists. Raises StoreUnavailableError."""
+        """Forget the lists, wait for ClickHouse to have the rows, forget again. Raises StoreUnavailableError."""
         found = [relation for record in batch if (relation := parse(record)) is not None]
+        viewers = {viewer for relation in found for viewer in relation.viewers}
+        await self._lists.forget(viewers)
         for topic in TABLES:
             await self._visible([relation for relation in found if relation.topic == topic], topic)
-        await self._lists.forget({viewer for relation in found for viewer in relation.viewers})
+        await self._lists.forget(viewers)
 
     async def _visible(self, relations: Sequence[Relation], topic: str) -> None:
         loop = asyncio.get_running_loop()

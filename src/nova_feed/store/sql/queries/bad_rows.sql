@@ -1,2 +1,2 @@
--- How many records of the last two weeks no view could read.
-SELECT toInt64(count()) AS n FROM bad_rows FINAL
+-- How many records of each topic no view could read in the last two weeks.
+SELECT CAST(topic AS String) AS topic, toInt64(count()) AS n FROM bad_rows FINAL GROUP BY topic
