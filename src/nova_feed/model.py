@@ -7,6 +7,9 @@ from enum import StrEnum
 import msgspec
 
 MAX_ID = 2**63 - 1
+# Two users of ours among the app's: the second follows the first, whose posts nobody else is shown. Named here, so that
+# every surface that looks beyond whom a viewer follows can leave them out.
+CANARY_AUTHOR, CANARY_VIEWER = "nova_canary_author", "nova_canary_viewer"
 
 
 class Action(StrEnum):

@@ -12,11 +12,11 @@ from typing import Any
 import asyncpg
 import httpx
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
 from nova_feed.clock import SystemClock
+from nova_feed.commands import sung
 from nova_feed.errors import NovaError
 from nova_feed.local import connect, http, kafka, lock
 from nova_feed.local.app import live_version
@@ -47,14 +47,18 @@ class Row:
 async def show(home: Path, console: Console, *, as_json: bool) -> bool:
     """Print the table; returns whether all parts are up. Raises NovaError when no stack runs in ``home``."""
     facts = _facts(home)
-    rows = await _rows(facts)
+    canary = await _canary(facts)
+    rows = await _rows(facts, canary)
     total = sum(row.memory_mib or 0 for row in rows)
     if as_json:
         parts = [{"part": r.part, "state": "up" if r.health.up else "down", "version": r.health.detail, "where": r.where,
                   "memory_mib": r.memory_mib, "restarts": r.restarts, "lag": r.lag} for r in rows]  # fmt: skip
-        console.print_json(json.dumps({"parts": parts, "memory_mib": total}))
+        told = None if canary is None else canary.told()
+        console.print_json(json.dumps({"parts": parts, "memory_mib": total, "canary": told}))
     else:
         console.print(_table(rows, total))
+        if canary is not None and canary.line():
+            console.print(f"canary  {canary.line()}", highlight=False)
     return all(row.health.up for row in rows)
 
 
@@ -66,7 +70,7 @@ def _facts(home: Path) -> dict[str, Any]:
     return facts
 
 
-async def _rows(facts: Mapping[str, Any]) -> list[Row]:
+async def _rows(facts: Mapping[str, Any], canary: sung.Sung | None) -> list[Row]:
     checks = {
         "postgres": lambda: postgres_version(facts["postgres_url"]),
         "kafka": lambda: kafka.version(facts["kafka_brokers"]),
@@ -76,7 +80,7 @@ async def _rows(facts: Mapping[str, Any]) -> list[Row]:
         "api": lambda: live_version(facts["api_url"]),
         "worker": lambda: live_version(facts["admin_url"]),
     }
-    found, lags = await asyncio.gather(check_all(checks, SystemClock(), 5), _lags(facts))
+    found, lags = await asyncio.gather(check_all(checks, SystemClock(), 5), _lags(facts, canary))
     return [
         Row(
             part,
@@ -90,10 +94,11 @@ async def _rows(facts: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-async def _lags(facts: Mapping[str, Any]) -> dict[str, str]:
+async def _lags(facts: Mapping[str, Any], canary: sung.Sung | None) -> dict[str, str]:
     """What each part has not yet done of what it was given; of the worker, what its canary saw last."""
-    found = await asyncio.gather(_slot_lag(facts), _queue_lag(facts), _outbox(facts), _canary(facts))
-    return dict(zip(("connect", "clickhouse", "kafka", "worker"), found, strict=True))
+    found = await asyncio.gather(_slot_lag(facts), _queue_lag(facts), _outbox(facts))
+    last = "?" if canary is None else canary.short(SystemClock().now_ms() / 1000)
+    return dict(zip(("connect", "clickhouse", "kafka", "worker"), (*found, last), strict=True))
 
 
 async def _outbox(facts: Mapping[str, Any]) -> str:
@@ -108,20 +113,13 @@ async def _outbox(facts: Mapping[str, Any]) -> str:
     return f"{events:,} events to publish" + (f", {age_s:.0f} s" if events else "")
 
 
-async def _canary(facts: Mapping[str, Any]) -> str:
-    """From the worker's own metrics: how long event and post took to be visible, and when."""
+async def _canary(facts: Mapping[str, Any]) -> sung.Sung | None:
+    """What the worker's metrics say of its canary; None when the worker does not answer."""
     try:
         async with http.client(3) as client:
-            text = (await client.get(f"{facts['admin_url']}/metrics")).raise_for_status().text
+            return sung.read((await client.get(f"{facts['admin_url']}/metrics")).raise_for_status().text)
     except httpx.HTTPError:
-        return "?"
-    last = {s.labels.get("stage", "at"): s.value for family in text_string_to_metric_families(text)
-            if family.name in {"nova_feed_canary_seconds", "nova_feed_canary_last_success_timestamp_seconds"}
-            for s in family.samples}  # fmt: skip
-    if not last.get("at"):
-        return "no canary yet"
-    ago = SystemClock().now_ms() / 1000 - last["at"]
-    return f"event in feed {last['feed']:.2f} s, post {last['post']:.2f} s ({ago:.0f} s ago)"
+        return None
 
 
 async def _slot_lag(facts: Mapping[str, Any]) -> str:

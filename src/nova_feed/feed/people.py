@@ -13,6 +13,7 @@ import asyncpg
 
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED
+from nova_feed.model import CANARY_AUTHOR, CANARY_VIEWER
 from nova_feed.store.client import Store
 
 _SQL = """
@@ -30,7 +31,7 @@ FROM users u WHERE u.id = ANY($2::bigint[])
 class PeopleRules:
     """Of the people asked about: the names of those who exist and are not hidden, and whom the viewer follows.
 
-    Hidden is who blocked or muted the viewer, and whom the viewer blocked or muted.
+    Hidden is who blocked or muted the viewer, whom the viewer blocked or muted, and the canary, who is nobody.
     """
 
     names: Mapping[int, str]
@@ -60,6 +61,6 @@ class People:
 
 def _rules(rows: Sequence[tuple[int, str, bool, bool]]) -> PeopleRules:
     return PeopleRules(
-        {id_: name for id_, name, _, hidden in rows if not hidden},
+        {id_: name for id_, name, _, hidden in rows if not hidden and name not in {CANARY_AUTHOR, CANARY_VIEWER}},
         frozenset(id_ for id_, _, follows, _ in rows if follows),
     )

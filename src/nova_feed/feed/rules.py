@@ -13,6 +13,7 @@ import asyncpg
 
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
+from nova_feed.model import CANARY_AUTHOR
 from nova_feed.store.client import Store
 
 NEWEST = 1000  # of all posts since the list was made, in which those of followees are counted
@@ -21,7 +22,9 @@ SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])
              AND NOT EXISTS (SELECT FROM nova_hidden WHERE user_id = $1 AND post_id = id)),
     ARRAY(SELECT blocked_id FROM blocks WHERE blocker_id = $1 AND blocked_id = ANY($3::bigint[])
           UNION SELECT blocker_id FROM blocks WHERE blocked_id = $1 AND blocker_id = ANY($3::bigint[])
-          UNION SELECT muted_id FROM mutes WHERE muter_id = $1 AND muted_id = ANY($3::bigint[])),
+          UNION SELECT muted_id FROM mutes WHERE muter_id = $1 AND muted_id = ANY($3::bigint[])
+          UNION SELECT id FROM users WHERE username = $4 AND id = ANY($3::bigint[])
+              AND NOT EXISTS (SELECT FROM follows WHERE follower_id = $1 AND followee_id = users.id)),
     ARRAY(SELECT followee_id FROM follows WHERE follower_id = $1 AND followee_id = ANY($3::bigint[]))
 """
 _NEWER = """
@@ -35,7 +38,7 @@ WHERE EXISTS (SELECT FROM follows WHERE follower_id = $1 AND followee_id = autho
 @dataclass(frozen=True, slots=True)
 class PageRules:
     """Of the posts and authors asked about: which posts exist and are not hidden by the viewer, which authors to leave
-    out, whom the viewer follows now."""
+    out (the canary's, for whoever does not follow it), whom the viewer follows now."""
 
     existing: frozenset[int]
     hidden_authors: frozenset[int]
@@ -60,7 +63,7 @@ class Rules:
         """The rules about these posts and authors, as of now."""
         try:
             async with self._pool.acquire(timeout=0.25) as connection:
-                [row] = await connection.fetch(_SQL, viewer_id, posts, authors, timeout=0.5)
+                [row] = await connection.fetch(_SQL, viewer_id, posts, authors, CANARY_AUTHOR, timeout=0.5)
         except POSTGRES_AWAY:
             return await self._from_clickhouse(viewer_id, posts)
         return PageRules(*(frozenset(ids) for ids in row))

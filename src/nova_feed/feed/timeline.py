@@ -11,6 +11,7 @@ import numpy as np
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.sources import Proposal
+from nova_feed.model import CANARY_AUTHOR
 from nova_feed.ranking import Candidates, Source, ViewerRules, Weights
 
 TIMELINE_WEIGHTS = Weights(freshness=1.0, engagement=0.0, affinity=0.0, version="timeline")
@@ -22,7 +23,7 @@ WHERE f.follower_id = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT 500
 """
 _NEWEST = """
 SELECT id, author_id, created_at FROM posts
-WHERE author_id <> $1 AND author_id NOT IN (SELECT id FROM users WHERE username = 'nova_canary_author')
+WHERE author_id <> $1 AND author_id <> ALL (ARRAY(SELECT id FROM users WHERE username = $2))
 ORDER BY created_at DESC, id DESC LIMIT 200
 """
 _RULES = """
@@ -45,7 +46,7 @@ class Timeline:
             async with self._pool.acquire(timeout=0.5) as connection:
                 rows = await connection.fetch(_ROWS, viewer_id)
                 if len(rows) < FEW:
-                    rows = [*rows, *await connection.fetch(_NEWEST, viewer_id)]
+                    rows = [*rows, *await connection.fetch(_NEWEST, viewer_id, CANARY_AUTHOR)]
                 [(blocked, muted)] = await connection.fetch(_RULES, viewer_id)
         except POSTGRES_AWAY as error:
             raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error

@@ -87,7 +87,7 @@ class Stack:
             **urls, **self.secrets.environment(),
             "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
             "NOVA_KAFKA_REPLICATION": "1" if local_kafka else self._environ.get("NOVA_KAFKA_REPLICATION", "3"),
-            "NOVA_CANARY_URL": f"http://{LOOPBACK}:{self._api_port}",
+            "NOVA_CANARY_URL": self._environ.get("NOVA_CANARY_URL", f"http://{LOOPBACK}:{self._api_port}"),
             "PROMETHEUS_MULTIPROC_DIR": str(self.home / METRICS),
         }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Behaves as a user would, and measures how long it takes: a post, an event, and the feed that shows both.
 
-The canary users follow nobody else and are followed by nobody else, and an impression lifts no post: nobody else
-ever sees them. It is the author's impression: what the viewer has seen would not be shown to him again.
+The canary users follow nobody else and are followed by nobody else, and an impression lifts no post: nothing proposes
+them to anybody. What lists the newest of everybody leaves them out, and so do the rules of every page. It is the
+author's impression: what the viewer has seen would not be shown to him again.
 """
 
 from __future__ import annotations
@@ -22,17 +23,19 @@ from nova_feed.clock import Clock
 from nova_feed.errors import NovaError, StoreUnavailableError
 from nova_feed.feed.frozen import decode
 from nova_feed.ingest.validate import named_key
+from nova_feed.model import CANARY_AUTHOR, CANARY_VIEWER
 from nova_feed.ops import metrics
 from nova_feed.store.client import Store
 
 log = structlog.get_logger(__name__)
-AUTHOR, VIEWER = "nova_canary_author", "nova_canary_viewer"
 POLL_S, DEADLINE_S = 0.05, 30.0
 _AWAY: tuple[type[Exception], ...] = (StoreUnavailableError, httpx.HTTPError, *POSTGRES_AWAY)
 _PERSON = """
 WITH made AS (INSERT INTO users (username) VALUES ($1) ON CONFLICT (username) DO NOTHING RETURNING id)
 SELECT id FROM made UNION ALL SELECT id FROM users WHERE username = $1 LIMIT 1
 """
+_NAMES = (CANARY_AUTHOR, CANARY_VIEWER)
+_SOMEBODY = "SELECT EXISTS (SELECT FROM users WHERE username <> ALL($1::text[]))"
 _STORED = "SELECT count() AS n FROM events WHERE post_id = {post:Int64} AND event_id = {name:String}"
 _FOLLOW = "INSERT INTO follows (follower_id, followee_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _POST = "INSERT INTO posts (author_id, body) VALUES ($1, 'canary') RETURNING id"
@@ -63,7 +66,12 @@ class Canary:
     clock: Clock
 
     async def run(self, every_s: float) -> None:
-        """A round every ``every_s`` until cancelled."""
+        """A round every ``every_s`` until cancelled.
+
+        An app without users is left empty, so that a sample network can be loaded into it.
+        """
+        while not await self._somebody():  # noqa: ASYNC110  what is waited for lies in another process
+            await asyncio.sleep(every_s)
         while True:
             try:
                 stages = await self.round()
@@ -129,8 +137,15 @@ class Canary:
             await asyncio.sleep(POLL_S)
         raise CanaryError(stage, reason)
 
+    async def _somebody(self) -> bool:
+        try:
+            return bool(await self.pool.fetchval(_SOMEBODY, list(_NAMES)))
+        except POSTGRES_AWAY as error:
+            log.warning("canary.waiting", store="postgres", reason=str(error))
+            return False
+
     async def _people(self) -> tuple[int, int]:
-        author, viewer = [await self.pool.fetchval(_PERSON, name) for name in (AUTHOR, VIEWER)]
+        author, viewer = [await self.pool.fetchval(_PERSON, name) for name in _NAMES]
         await self.pool.execute(_FOLLOW, viewer, author)
         return author, viewer
 
@@ -154,6 +169,14 @@ class Canary:
         return rows is not None and bool(((rows.post_id == post) & (rows.exposures > 0)).any())
 
     async def _feed(self, viewer: int, post: int, exposures: int) -> bool:
-        answer = await self.http.get("/api/v1/feed", params={"limit": 100}, headers=self._signed_in(viewer))
-        page: dict[str, Any] = answer.raise_for_status().json()
-        return any(row["post_id"] == post and row["exposures"] >= exposures for row in page["posts"])
+        """Whether the ranked feed shows the post so. It may stand on any page: what trends can be ahead of it."""
+        cursor: str | None = ""
+        while cursor is not None:
+            query = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+            answer = await self.http.get("/api/v1/feed", params=query, headers=self._signed_in(viewer))
+            page: dict[str, Any] = answer.raise_for_status().json()
+            shown = [row["exposures"] for row in page["posts"] if row["post_id"] == post]
+            if shown or page["fallback"]:
+                return not page["fallback"] and shown[0] >= exposures
+            cursor = page["cursor"]
+        return False
