@@ -1,0 +1,55 @@
+"""The canary looks for its post as a reader would who pages to the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from nova_feed.clock import SystemClock
+from nova_feed.workers.canary import Canary
+
+NOBODY: Any = None  # looking at the feed asks no store
+VIEWER, POST = 7, 42
+
+
+class Api:
+    """Answers the feed's pages in turn; a cursor is the number of the next one."""
+
+    def __init__(self, *pages: list[tuple[int, int]], fallback: bool = False) -> None:
+        self.pages, self.fallback = pages, fallback
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == f"Bearer {VIEWER}"
+        number = int(request.url.params.get("cursor", "0"))
+        self.asked.append(request.url.params.get("cursor", ""))
+        rows = [{"post_id": post, "exposures": exposures} for post, exposures in self.pages[number]]
+        after = str(number + 1) if number + 1 < len(self.pages) else None
+        return httpx.Response(200, json={"posts": rows, "fallback": self.fallback, "cursor": after})
+
+
+async def shows(api: Api, exposures: int) -> bool:
+    async with httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(api)) as http:
+        return await Canary(NOBODY, NOBODY, NOBODY, http, str, SystemClock())._feed(VIEWER, POST, exposures)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+async def test_the_post_is_found_on_whatever_page_it_stands(before: int) -> None:
+    api = Api(*[[(n, 5)] for n in range(before)], [(POST, 0), (1_000, 0)], [(1_001, 0)])
+    assert await shows(api, 0)
+    assert api.asked == ["", *(str(n) for n in range(1, before + 1))]
+
+
+@pytest.mark.parametrize(("exposures", "shown"), [(0, False), (1, True), (2, True)])
+async def test_the_event_is_seen_when_the_post_has_its_exposure(exposures: int, shown: bool) -> None:
+    assert await shows(Api([(POST, exposures)]), 1) is shown
+
+
+async def test_a_post_on_no_page_is_not_there() -> None:
+    assert not await shows(Api([(1, 0)], []), 0)
+
+
+async def test_a_fallback_is_not_the_ranked_feed() -> None:
+    assert not await shows(Api([(POST, 1)], fallback=True), 0)
