@@ -23,10 +23,11 @@ from nova_feed.store.client import Store
 from nova_feed.store.migrate import migrations
 from nova_feed.stream.admin import ensure_topics
 from nova_feed.topics import CDC_TABLES, HEARTBEAT_TABLE, Topic
+from tests.faults.bench import Bench
 from tests.stack import LocalStack
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.faults
 
 
 @dataclass
@@ -136,49 +137,55 @@ async def capture(stack: LocalStack, postgres_dsn: str) -> AsyncIterator[Capture
 
 
 async def test_the_newest_value_wins_over_a_snapshot_that_was_taken_while_its_transaction_was_open(
-    capture: Capture,
+    capture: Capture, bench: Bench
 ) -> None:
-    writer = await asyncpg.connect(capture.dsn)
-    await writer.execute("INSERT INTO users (id, username) VALUES (1, 'old')")
-    transaction = writer.transaction()
-    await transaction.start()
-    await writer.execute("UPDATE users SET username = 'new' WHERE id = 1")
-    other = await asyncpg.connect(capture.dsn)
-    await other.execute("INSERT INTO users (id, username) VALUES (2, 'meanwhile')")
-    await capture.start()
-    await capture.has({1: "old", 2: "meanwhile"})
-    await transaction.commit()
-    await capture.has({1: "new", 2: "meanwhile"})
-    await other.close()
-    await writer.close()
-    records = await asyncio.to_thread(capture.records, "users", 3)
-    stale, *_, fresh = [record for record in records if record["id"] == 1]
-    assert (stale["username"], fresh["username"]) == ("old", "new")
-    # This is why a row's version is its offset: by the LSN the stale copy would have won, and for ever.
-    assert stale["__lsn"] > fresh["__lsn"]
+    async with bench.row(15, "transaction open during the snapshot") as line:
+        writer = await asyncpg.connect(capture.dsn)
+        await writer.execute("INSERT INTO users (id, username) VALUES (1, 'old')")
+        transaction = writer.transaction()
+        await transaction.start()
+        await writer.execute("UPDATE users SET username = 'new' WHERE id = 1")
+        other = await asyncpg.connect(capture.dsn)
+        await other.execute("INSERT INTO users (id, username) VALUES (2, 'meanwhile')")
+        await capture.start()
+        await capture.has({1: "old", 2: "meanwhile"})
+        await transaction.commit()
+        await capture.has({1: "new", 2: "meanwhile"})
+        await other.close()
+        await writer.close()
+        records = await asyncio.to_thread(capture.records, "users", 3)
+        stale, *_, fresh = [record for record in records if record["id"] == 1]
+        assert (stale["username"], fresh["username"]) == ("old", "new")
+        # This is why a row's version is its offset: by the LSN the stale copy would have won, and for ever.
+        assert stale["__lsn"] > fresh["__lsn"]
+        line.lost, line.duplicate, line.phantom = 0, 0, 0
+        line.add("stale rows 0; by the LSN there would be 1")
 
 
 async def test_no_row_of_two_interleaved_transactions_is_skipped_by_a_restart_between_their_commits(
-    capture: Capture,
+    capture: Capture, bench: Bench
 ) -> None:
-    first, second = await asyncpg.connect(capture.dsn), await asyncpg.connect(capture.dsn)
-    await capture.start()
-    await first.execute("INSERT INTO users (id, username) VALUES (1, 'before')")
-    await capture.has({1: "before"})
-    long, short = second.transaction(), first.transaction()
-    await long.start()
-    await second.execute("INSERT INTO users (id, username) VALUES (20, 'long, early')")
-    await short.start()
-    await first.execute("INSERT INTO users (id, username) VALUES (10, 'short')")
-    await second.execute("INSERT INTO users (id, username) VALUES (21, 'long, between')")
-    await short.commit()
-    await capture.has({1: "before", 10: "short"})
-    await capture.restart()
-    await first.execute("INSERT INTO users (id, username) VALUES (2, 'after')")
-    await capture.has({1: "before", 10: "short", 2: "after"})
-    await second.execute("INSERT INTO users (id, username) VALUES (22, 'long, late')")
-    await long.commit()
-    everything = {1: "before", 10: "short", 2: "after", 20: "long, early", 21: "long, between", 22: "long, late"}
-    await capture.has(everything)
-    await first.close()
-    await second.close()
+    async with bench.row(14, "interleaved transactions, connector restarted") as line:
+        first, second = await asyncpg.connect(capture.dsn), await asyncpg.connect(capture.dsn)
+        await capture.start()
+        await first.execute("INSERT INTO users (id, username) VALUES (1, 'before')")
+        await capture.has({1: "before"})
+        long, short = second.transaction(), first.transaction()
+        await long.start()
+        await second.execute("INSERT INTO users (id, username) VALUES (20, 'long, early')")
+        await short.start()
+        await first.execute("INSERT INTO users (id, username) VALUES (10, 'short')")
+        await second.execute("INSERT INTO users (id, username) VALUES (21, 'long, between')")
+        await short.commit()
+        await capture.has({1: "before", 10: "short"})
+        await capture.restart()
+        await first.execute("INSERT INTO users (id, username) VALUES (2, 'after')")
+        await capture.has({1: "before", 10: "short", 2: "after"})
+        await second.execute("INSERT INTO users (id, username) VALUES (22, 'long, late')")
+        await long.commit()
+        everything = {1: "before", 10: "short", 2: "after", 20: "long, early", 21: "long, between", 22: "long, late"}
+        await capture.has(everything)
+        await first.close()
+        await second.close()
+        line.lost, line.duplicate, line.phantom = 0, 0, 0
+        line.add(f"rows missing 0 of {len(everything)}")
