@@ -86,14 +86,14 @@ async def _kill_in_mid_batch(bench: Bench, writer: Writer) -> float:
     await eventually(lambda: as_coroutine(writer.changes > before + 500), 30)
     killed, at = kill(bench.pid("connect")), time.monotonic()
     await eventually(lambda: as_coroutine(bench.stack.pid("connect") not in {None, killed}), 60)
-    await eventually(lambda: _flows(bench, writer), 60)
+    made = max(writer.kept["posts"])
+    await eventually(lambda: _is_there(bench, made), 60)
     return at
 
 
-async def _flows(bench: Bench, writer: Writer) -> bool:
-    """Whether the newest post but a few is there: Connect is at work again."""
-    newest = max(writer.kept["posts"])
-    return await visible.ids_of(bench.store, "posts", "id", [newest]) == [newest]
+async def _is_there(bench: Bench, post: int) -> bool:
+    """Whether a post made after the kill arrived: Connect is at work again."""
+    return await visible.ids_of(bench.store, "posts", "id", [post]) == [post]
 
 
 async def _settled(bench: Bench, writer: Writer) -> Verdict:
