@@ -34,15 +34,29 @@ async def test_with_an_empty_cache_both_are_computed_and_then_cached(stack: Loca
 async def test_without_clickhouse_both_are_counted_in_postgresql_labelled_and_as_safe(
     stack: LocalStack, reader: ReaderOf, app: App
 ) -> None:
-    viewer, cold = reader(2), reader(await app.person())
-    followed, killed = set(await app.followees(2)), set[int]()
+    clickhouse = _pid(stack.pid("clickhouse"))
+    os.kill(clickhouse, signal.SIGSTOP)  # it does not answer, and nobody starts another one
+    try:
+        await _both_fall_back(stack, reader, app)
+    finally:
+        os.kill(clickhouse, signal.SIGCONT)
+    viewer = reader(2)
 
-    async def falls_back() -> bool:  # it is killed again if it comes back before the last copy of a list is gone
-        _kill_once(stack.pid("clickhouse"), killed)
+    async def counted_again() -> bool:
+        both = await viewer.trending(window="7d"), await viewer.suggested()
+        return not any(body["fallback"] for body in both)
+
+    await eventually(counted_again, AGAIN_S + 30)
+
+
+async def _both_fall_back(stack: LocalStack, reader: ReaderOf, app: App) -> None:
+    viewer, cold, followed = reader(2), reader(await app.person()), set(await app.followees(2))
+
+    async def fall_back() -> bool:  # until the last copy of a list is gone
         await _forget_everything(stack)
         return all([(await viewer.trending(window="7d"))["fallback"], (await viewer.suggested())["fallback"]])
 
-    await eventually(falls_back, BACK_S)
+    await eventually(fall_back, AGAIN_S)
     posts, people = await viewer.trending(window="7d"), await viewer.suggested()
     for body in (posts, people):
         assert (body["source"], body["fallback"], body["reason"].partition(":")[0]) == ("postgres", True, "clickhouse")
@@ -56,12 +70,6 @@ async def test_without_clickhouse_both_are_counted_in_postgresql_labelled_and_as
     assert author not in {post["author_id"] for post in (await viewer.trending(window="7d"))["posts"]}
     assert not {author, person} & {user["user_id"] for user in (await viewer.suggested())["users"]}
     assert (await cold.suggested())["cold_start"]
-
-    async def counted_again() -> bool:
-        both = await viewer.trending(window="7d"), await viewer.suggested()
-        return not any(body["fallback"] for body in both)
-
-    await eventually(counted_again, AGAIN_S + 30)
 
 
 async def test_without_valkey_both_are_computed(stack: LocalStack, reader: ReaderOf) -> None:
@@ -90,10 +98,3 @@ async def _forget_everything(stack: LocalStack) -> None:
 def _pid(pid: int | list[int] | None) -> int:
     assert isinstance(pid, int)
     return pid
-
-
-def _kill_once(pid: int | list[int] | None, killed: set[int]) -> None:
-    """Kill -9, unless that was done: a dead process is named until it is replaced."""
-    if isinstance(pid, int) and pid not in killed:
-        os.kill(pid, signal.SIGKILL)
-        killed.add(pid)
