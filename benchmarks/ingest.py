@@ -102,7 +102,7 @@ class Sizes:
         finally:
             await connection.close()
             await store.close()
-        return {"postgres nova_events_seen (3 days)": int(postgres)} | {
+        return {"postgres nova_events_seen": int(postgres)} | {
             f"clickhouse {table}": clickhouse.get(table, 0) for table in TABLES
         }
 
