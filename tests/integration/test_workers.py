@@ -76,6 +76,20 @@ async def test_bad_records_reach_a_dead_letter_topic_with_where_they_came_from(s
     assert all(headers["offset"].isdigit() and headers["partition"].isdigit() for headers in found.values())
 
 
+async def test_the_feeds_of_active_viewers_are_kept_ranked(stack: LocalStack, app: App, reader: ReaderOf) -> None:
+    viewer = reader(await app.person())
+    posts = [post["post_id"] for post in (await viewer.page(limit=20))["posts"]]
+    answer = await viewer.send(*({"event_id": f"warm-{post}", "post_id": post, "action": "view"} for post in posts))
+    assert answer.json()["accepted"] == 20
+    async with redis.Redis.from_url(stack.facts["redis_url"]) as valkey:
+        await valkey.delete(FEED.of(viewer.user_id))
+
+        async def ranked() -> bool:
+            return bool(await valkey.exists(FEED.of(viewer.user_id)))
+
+        await eventually(ranked, 90)
+
+
 async def metrics(stack: LocalStack) -> dict[tuple[str, str], float]:
     """name, labels -> value, as the worker tells them."""
     async with httpx.AsyncClient(timeout=5) as http:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Self, cast
 
 import redis.asyncio as redis
@@ -52,6 +52,13 @@ class ListCache:
         if first:
             pipeline.set(FEED.of(viewer_id), list_id, ex=self._feed_ttl_s)
         await _call(pipeline.execute())
+
+    async def cold(self, viewers: Sequence[int]) -> list[int]:
+        """Those of the viewers who have no list that would answer a first page."""
+        if not viewers:
+            return []
+        found = cast("list[bytes | None]", await _call(self.client.mget([FEED.of(viewer) for viewer in viewers])))
+        return [viewer for viewer, list_id in zip(viewers, found, strict=True) if list_id is None]
 
     async def forget(self, viewers: Iterable[int]) -> None:
         """The next first page of these viewers is ranked anew. Cursors already handed out stay good."""

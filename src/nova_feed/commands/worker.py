@@ -26,6 +26,7 @@ from nova_feed.workers.canary import Canary
 from nova_feed.workers.dead_letters import DeadLetters
 from nova_feed.workers.invalidation import Invalidation
 from nova_feed.workers.reconciler import Reconciler
+from nova_feed.workers.warmer import Warmer
 
 log = structlog.get_logger(__name__)
 TOKEN_LIFE_S = 600
@@ -64,6 +65,9 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "reconciler": Reconciler(clients.postgres, clients.store, events_lag, clock).run,
         "invalidation": Invalidation(clients.store, clients.lists, clock).run,
         "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
+        "warmer": Warmer(
+            clients.store, clients.lists, bootstrap.feed_service(settings, clients, clock).warm, clock
+        ).run,
         "trending": trending.TrendingJob(bootstrap.trending(clients, clock), clock).run,
         "suggestions": suggestions.SuggestionsJob(bootstrap.suggestions(clients, clock), active, clock).run,
         "dead letters": DeadLetters(clients.store, clients.producer, clock).run,

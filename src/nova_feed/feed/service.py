@@ -109,6 +109,10 @@ class FeedService:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
 
+    async def warm(self, viewer_id: int) -> None:
+        """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there."""
+        await self._rank_quietly(viewer_id)
+
     async def inspect(self, viewer_id: int, post_id: int) -> Inspection:
         """Where this post stands for this viewer as of now, and why. Raises StoreUnavailableError."""
         facts, proposal = await asyncio.gather(self._facts.read(viewer_id, post_id), self._proposals.get(viewer_id))
