@@ -6,6 +6,8 @@ import uuid
 
 import asyncpg
 
+REGULARS = 200  # people 1 to 200 of the sample network are whom tests count on: nobody deletes them
+
 
 class App:
     """What the app's code does to its database, one statement each."""

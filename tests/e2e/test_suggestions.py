@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from nova_feed.store.client import Store
-from tests.app import App
+from tests.app import REGULARS, App
 from tests.reader import SUGGESTED, Json, Reader, ReaderOf
 from tests.stack import LocalStack, bearer
 from tests.waiting import eventually
@@ -132,7 +132,7 @@ async def test_who_must_not_be_suggested_is_gone_with_the_next_answer(reader: Re
         return body if body["cache_hit"] and not body["cold_start"] else None
 
     before = await eventually(is_cached, SOON_S)
-    victim = before["users"][1]["user_id"]
+    victim = next(user["user_id"] for user in before["users"][1:] if user["user_id"] > REGULARS)
     since = time.monotonic()
     await REMOVALS[removal](app, viewer.user_id, victim)
     for _ in range(6):  # every API process answers at least once

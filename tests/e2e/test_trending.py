@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio as redis
 
 from nova_feed.ranking import Saturation, lawful
-from tests.app import App
+from tests.app import REGULARS, App
 from tests.reader import TRENDING, Json, Reader, ReaderOf
 from tests.stack import LocalStack, bearer
 from tests.waiting import eventually
@@ -147,7 +147,7 @@ async def test_what_a_viewer_must_not_see_is_gone_with_the_next_answer(
 ) -> None:
     viewer = reader(await app.person())
     before = await viewer.trending(window="7d")
-    victim = before["posts"][2]
+    victim = next(post for post in before["posts"][2:] if post["author_id"] > REGULARS)
     gone_authors = {victim["author_id"]} if removal != "the post is deleted" else set()
     since = time.monotonic()
     await REMOVALS[removal](app, viewer.user_id, victim)
