@@ -128,7 +128,7 @@ async def test_who_must_not_be_suggested_is_gone_with_the_next_answer(reader: Re
         await app.follow(viewer.user_id, followee)
 
     async def is_cached() -> Json | None:
-        body = await viewer.suggested()
+        body = await viewer.suggested(limit=50)
         return body if body["cache_hit"] and not body["cold_start"] else None
 
     before = await eventually(is_cached, SOON_S)
