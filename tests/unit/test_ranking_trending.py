@@ -75,8 +75,9 @@ def test_what_is_shown_is_allowed_full_and_keeps_the_saturation_rule_as_far_as_t
     assert len(set(shown.rows.tolist())) == len(shown.rows) == min(limit, int(allowed.sum()))
     assert allowed[shown.rows].all()
     assert np.flatnonzero(shown.relaxed).tolist() == violations(authors, RULE)
-    left = listed.author_id[np.setdiff1d(np.flatnonzero(allowed), shown.rows)].tolist()
-    assert lawful(authors + left, RULE) or not shown.relaxed.any()
+    whole = show(listed, allowed, RULE, limit=len(listed))
+    assert shown.rows.tolist() == whole.rows[:limit].tolist()
+    assert lawful(listed.author_id[whole.rows].tolist(), RULE)
 
 
 @law
