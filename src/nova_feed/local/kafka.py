@@ -43,9 +43,8 @@ class Kafka(Managed):
             (self.folder / "data" / "formatted").touch()
 
     def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         argv = (*self._java(), "kafka.tools.StorageTool", "format", "--ignore-formatted",
-                "-t", cluster, "-c", str(self.folder / "server.properties"))  # fmt: skip
+                "-t", cluster_id(), "-c", str(self.folder / "server.properties"))  # fmt: skip
         done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
         if done.returncode != 0:
             raise ServiceError(f"kafka-storage format failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -83,6 +82,13 @@ class Kafka(Managed):
             "message.max.bytes": 8_388_608,
             "replica.fetch.max.bytes": 8_388_608,
         }.items()) + "\n"  # fmt: skip
+
+
+def cluster_id() -> str:
+    """A random id, 16 bytes as base64url; none that starts with a dash, which the tool takes for an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        continue
+    return made
 
 
 def write_log4j(folder: Path, level: str, quiet: tuple[str, ...] = ()) -> None:
