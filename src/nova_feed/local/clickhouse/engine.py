@@ -15,6 +15,7 @@ from nova_feed.local.clickhouse.connection import Answer, Connection, Work
 from nova_feed.local.clickhouse.connection import Engine as ChdbConnection
 from nova_feed.local.clickhouse.pool import Pool
 from nova_feed.local.clickhouse.state import literal
+from nova_feed.local.clickhouse.views import drop_empty_definitions, make_missing_tables
 
 _SERVER_SETTINGS = {
     "mark_cache_size": 64 << 20,
@@ -50,6 +51,7 @@ class Engine:
 
     def __init__(self, folder: Path, options: Options) -> None:
         """Open or create the database in ``folder``. Raises EngineError. Only one engine can live in a process."""
+        drop_empty_definitions(folder)
         connect = _connector(folder, options.memory)
         base = {
             "implicit_select": "0",  # an expression alone is a statement to chdb, and a syntax error to ClickHouse
@@ -58,6 +60,7 @@ class Engine:
             "result_overflow_mode": "throw",
         }
         self._control, self._control_lock = connect(), threading.Lock()
+        make_missing_tables(lambda sql: self._control.query(sql, "TSVRaw").bytes().decode())
         connections = [Connection(connect, base, options.result) for _ in range(options.connections)]
         self._pool = Pool(connections, options.queue)
 
