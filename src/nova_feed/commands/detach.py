@@ -44,7 +44,9 @@ def run(options: Options, console: Console) -> None:
         time.sleep(0.1)
     facts = json.loads((options.home / FACTS).read_text())
     console.print(
-        f"ready after {facts['seconds']:.1f} s: {facts['api_url']}, facts in {options.home / FACTS}", highlight=False
+        f"ready after {facts['seconds']:.1f} s: {facts['api_url']}, facts in {options.home / FACTS}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -30,6 +30,7 @@ from nova_feed.stream.lag import group_lag
 from nova_feed.workers.levels import pending
 
 MIB = 1 << 20
+_WIDEST = {"version": 28, "lag": 44}  # of a part that is down, the first words of why
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +193,11 @@ def _table(rows: list[Row], total_mib: int) -> Table:
     footers = ("", "", "", "", f"{total_mib:,}", "", "")
     for header, footer in zip(("part", "state", "version", "port", "MiB", "restarts", "lag"), footers, strict=True):
         right = header in {"port", "MiB", "restarts"}
-        table.add_column(header, footer=footer, justify="right" if right else "left", no_wrap=True)
+        table.add_column(
+            header, footer=footer, justify="right" if right else "left", no_wrap=True, max_width=_WIDEST.get(header)
+        )
     for row in rows:
         state = "[green]up[/]" if row.health.up else "[red]down[/]"
-        memory = "external" if row.memory_mib is None else f"{row.memory_mib:,}"
+        memory = f"{row.memory_mib:,}" if row.memory_mib is not None else "external" if row.health.up else "-"
         table.add_row(row.part, state, row.health.detail, row.where, memory, str(row.restarts), row.lag)
     return table
