@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -49,26 +51,35 @@ class Writer:
             self.deleted[table] |= set(ids[::10])
         self.changes += 2 * (BURST + len(gone))
 
-    async def work(self, sql: asyncpg.Connection, stop: asyncio.Event) -> None:
-        """Bursts until told to stop: some hundred changes a second."""
-        while not stop.is_set():
-            await self.burst(sql)
-            await asyncio.sleep(0.05)
+    @asynccontextmanager
+    async def at_work(self, sql: asyncpg.Connection) -> AsyncIterator[None]:
+        """Bursts as long as the block lasts: some hundred changes a second."""
+        stop = asyncio.Event()
+
+        async def work() -> None:
+            while not stop.is_set():
+                await self.burst(sql)
+                await asyncio.sleep(0.05)
+
+        working = asyncio.create_task(work())
+        try:
+            yield
+        finally:
+            stop.set()
+            await working
 
 
 async def test_what_is_written_while_connect_is_killed_again_and_again_arrives_once(bench: Bench) -> None:
     async with bench.row(11, "kill -9 of Kafka Connect in mid-batch") as line:
-        before, stop = await asyncio.to_thread(_records, bench), asyncio.Event()
+        before = await asyncio.to_thread(_records, bench)
         async with bench.flowing(line) as load, bench.connection() as sql:
             app = App(sql)
             writer = Writer(await app.person(), [await app.person()])
-            work = asyncio.create_task(writer.work(sql, stop))
             kills = 20 if bench.full else 3
-            for _ in range(kills):
-                at = await _kill_in_mid_batch(bench, writer)
-            await hold(1)
-            stop.set()
-            await work
+            async with writer.at_work(sql):
+                for _ in range(kills):
+                    at = await _kill_in_mid_batch(bench, writer)
+                await hold(1)
             await bench.normal(line, at)
         rows = await _settled(bench, writer)
         again = await asyncio.to_thread(_records, bench) - before - writer.changes
