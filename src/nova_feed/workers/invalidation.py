@@ -20,7 +20,7 @@ from nova_feed.store.client import Store
 
 log = structlog.get_logger(__name__)
 LOOK_BACK_MS = 60_000  # a post may become visible this long after its own created_at
-SHORTEST_PAUSE_S = 0.2
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 3.0  # a rebuild that only had to wait says little about the next
 SHARE = 0.2  # of the time that rebuilding may take: the pause grows with the table
 
 
@@ -68,4 +68,4 @@ class Invalidation:
 
 def pause_s(took_s: float) -> float:
     """How long to rest after a rebuild that took so long."""
-    return max(SHORTEST_PAUSE_S, took_s * (1 - SHARE) / SHARE)
+    return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, took_s * (1 - SHARE) / SHARE))
