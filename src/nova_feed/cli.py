@@ -167,10 +167,11 @@ def events_verify(home: Path, hours: int, wait: bool, as_json: bool) -> None:
 @HOME
 @click.option("--from", "since", required=True, help='"beginning", or a time like 2026-11-25T08:00:00Z.')
 def events_replay(home: Path, since: str) -> None:
-    """Let ClickHouse read the events again; no count changes."""
+    """Let ClickHouse read the events again; exit 1 when that changed a count."""
     from nova_feed.commands import events as command
 
-    _run(command.replay(_of_servers(home), since, _console()))
+    if not _run(command.replay(_of_servers(home), since, _console())):
+        sys.exit(1)
 
 
 @nova.command()
