@@ -31,7 +31,7 @@ class Room:
     def __init__(self, brokers: str) -> None:
         self.brokers = brokers
         self.topic, self.group = (f"test-{what}-{uuid.uuid4().hex[:10]}" for what in ("topic", "group"))
-        self._producer = Producer({"bootstrap.servers": brokers, "linger.ms": 0})
+        self._producer = Producer({"bootstrap.servers": brokers, "linger.ms": 0, "enable.idempotence": True})
         self._admin = AdminClient({"bootstrap.servers": brokers})
 
     async def produce(self, numbers: Sequence[int]) -> None:
