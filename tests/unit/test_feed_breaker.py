@@ -108,8 +108,8 @@ async def test_a_probe_that_fails_opens_it_for_another_thirty_seconds() -> None:
     assert breaker.state == HALF_OPEN
 
 
-async def begin_probe(breaker: Breaker, answer: asyncio.Future[str]) -> asyncio.Task[str]:
-    """A probe under way: it is answered when ``answer`` is."""
+async def under_way(breaker: Breaker, answer: asyncio.Future[str]) -> asyncio.Task[str]:
+    """A call under way: it is answered when ``answer`` is."""
     asked = asyncio.Event()
 
     async def ask() -> str:
@@ -126,23 +126,18 @@ async def test_one_probe_goes_through_while_the_others_still_fail() -> None:
     breaker = await opened(clock)
     clock.pass_s(30)
     answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    probe = await begin_probe(breaker, answer)
+    probe = await under_way(breaker, answer)
     await fail(breaker, 5, never_asked)
     answer.set_result("answer")
     assert await probe == "answer"
     assert await breaker.call(works) == "answer"
 
 
-async def begin(breaker: Breaker, outcome: asyncio.Future[str]) -> asyncio.Task[str]:
-    """A call under way."""
-    return await begin_probe(breaker, outcome)
-
-
 async def test_a_call_that_fails_after_the_breaker_opened_does_not_keep_it_open() -> None:
     clock = VirtualClock()
     breaker = Breaker("clickhouse", clock)
     outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    slow = await begin(breaker, outcome)
+    slow = await under_way(breaker, outcome)
     await fail(breaker, 3)
     clock.pass_s(20)
     outcome.set_exception(StoreUnavailableError("clickhouse", "no answer"))
@@ -154,7 +149,7 @@ async def test_a_call_that_fails_after_the_breaker_opened_does_not_keep_it_open(
 async def test_a_call_that_works_after_the_breaker_opened_does_not_close_it() -> None:
     breaker = Breaker("clickhouse", VirtualClock())
     outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    slow = await begin(breaker, outcome)
+    slow = await under_way(breaker, outcome)
     await fail(breaker, 3)
     outcome.set_result("answer")
     assert (await slow, breaker.state) == ("answer", OPEN)
@@ -164,7 +159,7 @@ async def test_a_call_from_before_a_probe_closed_it_does_not_count_against_it() 
     clock = VirtualClock()
     breaker = Breaker("clickhouse", clock)
     outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    slow = await begin(breaker, outcome)
+    slow = await under_way(breaker, outcome)
     await fail(breaker, 3)
     clock.pass_s(30)
     await breaker.call(works)
@@ -178,7 +173,7 @@ async def test_a_probe_that_is_cancelled_leaves_its_place_to_the_next() -> None:
     clock = VirtualClock()
     breaker = await opened(clock)
     clock.pass_s(30)
-    probe = await begin_probe(breaker, asyncio.get_running_loop().create_future())
+    probe = await under_way(breaker, asyncio.get_running_loop().create_future())
     probe.cancel()
     await asyncio.gather(probe, return_exceptions=True)
     assert breaker.state == HALF_OPEN

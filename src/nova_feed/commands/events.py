@@ -13,8 +13,9 @@ import asyncpg
 import numpy as np
 from rich.console import Console
 
+from nova_feed.capture.connection import connect
 from nova_feed.clock import SystemClock
-from nova_feed.errors import InvalidInputError, StoreUnavailableError
+from nova_feed.errors import InvalidInputError
 from nova_feed.settings import Settings
 from nova_feed.store.client import Store
 from nova_feed.stream.lag import group_lag
@@ -59,10 +60,7 @@ async def verify(settings: Settings, hours: int, *, wait: bool = False) -> Ledge
     Raises StoreUnavailableError.
     """
     store = Store(settings.clickhouse_url, name="nova events", timeout_s=120)
-    try:
-        connection = await asyncpg.connect(settings.postgres_url, timeout=10)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise StoreUnavailableError("postgres", str(error)) from error
+    connection = await connect(settings.postgres_url, name="nova events")
     try:
         for _ in range(TRIES):
             found = await _compare(connection, store, hours)
