@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Self, cast
 
@@ -14,6 +15,7 @@ from nova_feed.cache.keys import FEED, LIST
 from nova_feed.errors import StoreUnavailableError
 
 TIMEOUT_S = 0.1
+JITTER = 0.1
 
 
 class ListCache:
@@ -40,6 +42,14 @@ class ListCache:
         list_id = cast("bytes | None", await _call(self.client.get(FEED.of(viewer_id))))
         return None if list_id is None else await self.get(viewer_id, list_id.decode("ascii"))
 
+    async def still_first(self, viewer_id: int, list_id: str) -> bool:
+        """Whether this list answers first pages still; its life is renewed."""
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.get(FEED.of(viewer_id))
+        pipeline.expire(LIST.of(viewer_id, list_id), self._list_ttl_s)
+        named, kept = cast("tuple[bytes | None, int]", await _call(pipeline.execute()))
+        return named == list_id.encode() and bool(kept)
+
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         """A list, its life renewed; None when it has expired."""
         found = await _call(self.client.getex(LIST.of(viewer_id, list_id), ex=self._list_ttl_s))
@@ -49,8 +59,9 @@ class ListCache:
         """Keep a list; with ``first`` it also answers the viewer's first pages from now on."""
         pipeline = self.client.pipeline(transaction=False)
         pipeline.set(LIST.of(viewer_id, list_id), body, ex=self._list_ttl_s)
-        if first:
-            pipeline.set(FEED.of(viewer_id), list_id, ex=self._feed_ttl_s)
+        if first:  # a little less than its life for each another time: what was made together is not missed together
+            life_s = self._feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
+            pipeline.set(FEED.of(viewer_id), list_id, px=max(1, int(life_s * 1000)))
         await _call(pipeline.execute())
 
     async def cold(self, viewers: Sequence[int]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Mapping
+from functools import partial
 
 import httpx
 import structlog
@@ -21,7 +22,7 @@ from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
 from nova_feed.stream.consumer import GroupConsumer
 from nova_feed.stream.lag import LagReader
-from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, trending
+from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, tables, trending
 from nova_feed.workers.canary import Canary
 from nova_feed.workers.dead_letters import DeadLetters
 from nova_feed.workers.invalidation import Invalidation
@@ -64,6 +65,7 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "outbox sweep": publisher.sweep,
         "reconciler": Reconciler(clients.postgres, clients.store, events_lag, clock).run,
         "invalidation": Invalidation(clients.store, clients.lists, clock).run,
+        **{f"table {view}": partial(tables.keep, clients.store, clock, view) for view in tables.SLOW},
         "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
         "warmer": Warmer(
             clients.store, clients.lists, bootstrap.feed_service(settings, clients, clock).warm, clock

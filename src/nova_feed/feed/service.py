@@ -9,6 +9,7 @@ no cursor -> cached list (soft age: refreshed behind the answer) -> page
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,7 @@ RANKED, TIMELINE = "ranked", "timeline"
 SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
 YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
 YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
+SOFT_PER_S = 60.0  # past so many a second, lists answer longer: a process at its limit answers first
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
 
@@ -71,7 +73,9 @@ class FeedService:
         clock: Clock,
         weights: Weights,
         saturation: Saturation,
+        renewed: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer."""
         self._timeline, self._rules, self._lists, self._seen = timeline, rules, lists, seen
         self._signer, self._clock, self._facts = signer, clock, facts
         self._weights, self._saturation = weights, saturation
@@ -83,6 +87,8 @@ class FeedService:
         )
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._young = Allowance(clock, per_s=YOUNG_PER_S)
+        self._soft = Allowance(clock, per_s=SOFT_PER_S)
+        self._renewed = renewed
 
     async def page(self, viewer_id: int, *, algo: str, limit: int, cursor: str | None) -> Page:
         """The next page of a viewer: ``limit`` posts (fewer at the end of the list)."""
@@ -108,6 +114,13 @@ class FeedService:
         except StoreUnavailableError as error:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
+
+    async def still_first(self, viewer_id: int, list_id: str) -> bool:
+        """Whether this list answers the viewer's first pages still; False when nobody says so."""
+        try:
+            return await self.valkey.call(lambda: self._lists.still_first(viewer_id, list_id))
+        except StoreUnavailableError:
+            return False
 
     async def warm(self, viewer_id: int) -> None:
         """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there."""
@@ -179,13 +192,15 @@ class FeedService:
             frozen = decode(body)
         except ValueError:  # another version's list, found while versions change: as good as none
             return None
-        age_ms = self._clock.now_ms() - frozen.as_of_ms
-        if age_ms > SOFT_AGE_MS or (age_ms > YOUNG_AGE_MS and self._young.take()):
-            self._refresh(viewer_id)
+        self.renew_if_old(viewer_id, frozen.as_of_ms)
         return frozen
 
-    def _refresh(self, viewer_id: int) -> None:
-        if viewer_id not in self._refreshing:
+    def renew_if_old(self, viewer_id: int, as_of_ms: int) -> None:
+        """Rank this viewer's list anew behind the answer, if it is old and there is time for it."""
+        age_ms = self._clock.now_ms() - as_of_ms
+        if age_ms <= YOUNG_AGE_MS or viewer_id in self._refreshing:
+            return
+        if (self._soft if age_ms > SOFT_AGE_MS else self._young).take():
             task = asyncio.create_task(self._rank_quietly(viewer_id))
             self._refreshing[viewer_id] = task
             task.add_done_callback(lambda _: self._refreshing.pop(viewer_id, None))
@@ -195,6 +210,7 @@ class FeedService:
             proposal = await self._proposals.get(viewer_id)
             frozen = await self._arrange(viewer_id, proposal, RANKED)
             await self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True)
+            self._renewed(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
 
@@ -206,7 +222,8 @@ class FeedService:
             raise CursorExpiredError("the list of this cursor has expired: start again without a cursor") from None
 
     async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool) -> Page:
-        newer = asyncio.ensure_future(self._rules.newer(at.viewer_id, frozen.as_of_ms))
+        # Of a list made this moment nothing is newer, and nobody need be asked.
+        newer = asyncio.ensure_future(self._rules.newer(at.viewer_id, frozen.as_of_ms)) if cache_hit else None
         part = await cut(
             frozen,
             lambda posts, authors: self._rules.read(at.viewer_id, posts, authors),
@@ -224,7 +241,7 @@ class FeedService:
             fallback=bool(frozen.reason),
             reason=frozen.reason,
             first_position=at.served,
-            newer=await newer,
+            newer=0 if newer is None else await newer,
         )
 
     def _next(self, frozen: FrozenList, at: Cursor, part: Cut) -> str | None:

@@ -17,6 +17,7 @@ from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
 from nova_feed.serving.health_routes import health, live, metrics, ready
+from nova_feed.serving.hot import HotFeed
 from nova_feed.serving.observe import Observe
 from nova_feed.serving.openapi import openapi
 from nova_feed.serving.state import ApiState
@@ -53,7 +54,11 @@ def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] 
     )  # fmt: skip
     return Starlette(
         routes=list(ROUTES),
-        middleware=[Middleware(Observe, clock=clock), *([cors] if cors_origins else [])],
+        middleware=[
+            Middleware(HotFeed, clock=clock),
+            Middleware(Observe, clock=clock),
+            *([cors] if cors_origins else []),
+        ],
         exception_handlers={HTTPException: problems.http_error, **dict.fromkeys(problems.TABLE, problems.answer)},
         lifespan=lifespan,
     )

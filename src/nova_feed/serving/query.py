@@ -26,6 +26,11 @@ class FeedQuery:
     cursor: str | None
     explain: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether this asks for a first page of the ranked feed and no more."""
+        return self.algo == "ch" and self.cursor is None and not self.explain
+
 
 def feed_query(parameters: QueryParams) -> FeedQuery:
     """Raises InvalidInputError."""

@@ -36,14 +36,14 @@ class FeedResponse(msgspec.Struct):
     cursor: str | None
     total_count: int
     cache_hit: bool
-    response_time_ms: float
     algo: Literal["ch", "timeline"]
     source: FeedSource
     fallback: bool
     reason: str | None
     as_of: str
-    age_ms: int
     newer: int | None
+    response_time_ms: float  # these two come last: the rest of a page may be answered again as it is
+    age_ms: int
 
 
 class TrendingPost(msgspec.Struct):
