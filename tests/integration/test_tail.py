@@ -59,7 +59,8 @@ class Pipe:
         await ensure_topics(self.brokers, 1, (Topic(self.topic, PARTITIONS, 60_000),))
 
     async def remove(self) -> None:
-        for future in AdminClient({"bootstrap.servers": self.brokers}).delete_topics([self.topic]).values():
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        for future in admin.delete_topics([self.topic]).values():
             await asyncio.to_thread(future.result, 10)
 
     async def produce(self, numbers: Sequence[int]) -> None:

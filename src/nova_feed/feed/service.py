@@ -148,11 +148,12 @@ class FeedService:
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
         weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
         ranked, again = self._split(proposal, had, weights)
-        return freeze(ranked, source, reason, again)
+        return freeze(ranked, source, reason, again, cold=proposal.cold)
 
     def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
         now_ms = self._clock.now_ms()
-        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights)
+        seed = lot(proposal.rules.viewer_id, now_ms) if proposal.cold else None
+        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights, seed=seed)
         if not had.any() or len(ranked) >= ENOUGH:
             return ranked, None
         return ranked, self._rank(proposal.candidates.take(had), proposal.rules, now_ms, weights, after=ranked)
@@ -167,8 +168,9 @@ class FeedService:
         return seen
 
     def _rank(
-        self, candidates: Candidates, rules: ViewerRules, now_ms: int, weights: Weights, after: Ranked | None = None
-    ) -> Ranked:
+        self, candidates: Candidates, rules: ViewerRules, now_ms: int, weights: Weights, *,
+        after: Ranked | None = None, seed: int | None = None,
+    ) -> Ranked:  # fmt: skip
         shown = () if after is None else after.candidates.author_id[-TAIL:].tolist()
         return rank(
             candidates,
@@ -179,6 +181,7 @@ class FeedService:
             history=shown,
             start=0 if after is None else len(after),
             limit=LONGEST,
+            seed=seed,
         )
 
     async def _cached(self, viewer_id: int) -> FrozenList | None:
@@ -260,3 +263,8 @@ class FeedService:
                 shown[-TAIL:],
             )
         )
+
+
+def lot(viewer_id: int, now_ms: int) -> int:
+    """What the lot for this viewer is drawn with: another one every hour, the same within it."""
+    return (viewer_id << 24) + now_ms // 3_600_000

@@ -19,7 +19,7 @@ from nova_feed.serving.query import FeedQuery, feed_query, post_id
 from nova_feed.serving.schemas import FeedPost, FeedResponse, FeedSource, InspectionResponse
 from nova_feed.serving.state import ApiState, principal_of, state_of
 
-_SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bits in range(16)}
+_SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bits in range(32)}
 
 
 async def feed(request: Request) -> Response:
@@ -92,6 +92,7 @@ def render(page: Page, query: FeedQuery, *, now_ms: int, took_ms: float) -> Feed
         source=source,
         fallback=page.fallback,
         reason=page.reason or None,
+        cold_start=frozen.cold,
         as_of=rfc3339(frozen.as_of_ms),
         newer=page.newer,
         response_time_ms=took_ms,
@@ -116,6 +117,7 @@ def _posts(page: Page, query: FeedQuery) -> list[FeedPost]:
             position=position,
             relaxed=relaxed,
             seen=bool(page.frozen.seen[row]),
+            propensity=float(page.frozen.propensity[row]),
             explanation=msgspec.UNSET if ranked is None else explain(ranked, row).as_payload(),
         )
         for position, (row, relaxed) in enumerate(
@@ -131,3 +133,5 @@ def _record(request: Request, user_id: int, query: FeedQuery, body: FeedResponse
         request.scope, user_id=user_id, algo=query.algo, limit=query.limit, posts=len(body.posts),
         cache_hit=body.cache_hit, source=body.source, fallback=body.fallback,
     )  # fmt: skip
+    if drawn := [(post.post_id, post.propensity) for post in body.posts if post.propensity]:
+        tell(request.scope, explored=drawn)

@@ -11,7 +11,8 @@ DiscoverySource = Literal["computed", "cached", "postgres"]
 
 
 class FeedPost(msgspec.Struct):
-    """One post of a page. Counts are those the score was computed from; times are RFC 3339, UTC."""
+    """One post of a page. Counts are those the score was computed from; times are RFC 3339, UTC. ``propensity``: the
+    probability with which exploration drew the post, 0 when its score put it here."""
 
     post_id: int
     author_id: int
@@ -25,11 +26,13 @@ class FeedPost(msgspec.Struct):
     position: int
     relaxed: bool
     seen: bool
+    propensity: float
     explanation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FeedResponse(msgspec.Struct):
     """A page. ``as_of``: when the list was ranked; ``total_count``: the length of the list the page is cut from;
+    ``cold_start``: nothing is known of the viewer yet, so this is what trends and a few new posts;
     ``newer``: posts of people the viewer follows that were made since (null: not known)."""
 
     posts: list[FeedPost]
@@ -40,6 +43,7 @@ class FeedResponse(msgspec.Struct):
     source: FeedSource
     fallback: bool
     reason: str | None
+    cold_start: bool
     as_of: str
     newer: int | None
     response_time_ms: float  # these two come last: the rest of a page may be answered again as it is
