@@ -102,7 +102,8 @@ async def _ensure_database(stack: Stack) -> None:
 
 async def _start_apps(stack: Stack) -> None:
     shutil.rmtree(stack.home / METRICS, ignore_errors=True)
-    (stack.home / METRICS).mkdir()
+    for name in stack.apps:
+        (stack.home / METRICS / name).mkdir(parents=True)
     for app in stack.apps.values():
         await asyncio.to_thread(app.start)
     await asyncio.gather(*(until_ready(app) for app in stack.apps.values()))

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
 
 T = TypeVar("T")
 CLOSED, HALF_OPEN, OPEN = "closed", "half_open", "open"
@@ -27,6 +28,8 @@ class Breaker:
         self._opened_at: float | None = None
         self._probing = False
         self._turns = 0  # how often it opened or closed
+        self._told = CLOSED
+        metrics.BREAKERS.labels(store, CLOSED).inc()
 
     @property
     def state(self) -> str:
@@ -39,7 +42,9 @@ class Breaker:
         """Run ``action``. Raises StoreUnavailableError at once when the breaker does not let it through."""
         probe = self.state == HALF_OPEN
         if self.state == OPEN or (probe and self._probing):
-            raise StoreUnavailableError(self.store, "its breaker is open")
+            raise StoreUnavailableError(self.store, "its breaker is open", "breaker_open")
+        if probe:
+            self._tell(HALF_OPEN)
         self._probing, turns = probe, self._turns
         try:
             answer = await action()
@@ -53,6 +58,7 @@ class Breaker:
         if turns == self._turns:
             self._turns += probe
             self._failures, self._opened_at = 0, None
+            self._tell(CLOSED)
         return answer
 
     def _failed(self, *, probe: bool) -> None:
@@ -60,3 +66,11 @@ class Breaker:
         if probe or self._failures >= self._limit:
             self._turns += 1
             self._opened_at = self._clock.monotonic()
+            self._tell(OPEN)
+
+    def _tell(self, state: str) -> None:
+        """Move this breaker from the state it was last counted under to ``state``."""
+        if state != self._told:
+            metrics.BREAKERS.labels(self.store, self._told).dec()
+            metrics.BREAKERS.labels(self.store, state).inc()
+            self._told = state

@@ -49,9 +49,10 @@ class Stack:
         }  # fmt: skip
         self.servers = {name: make() for name, make in makers.items()}
         environment = self.environment()
+        ports = {"api": self._api_port, "worker": self._admin_port}
         self.apps = {
-            "api": App("api", f"http://{LOOPBACK}:{self._api_port}", self.home, environment),
-            "worker": App("worker", f"http://{LOOPBACK}:{self._admin_port}", self.home, environment),
+            name: App(name, f"http://{LOOPBACK}:{port}", self.home, {**environment, **self._metrics(name)})
+            for name, port in ports.items()
         }
 
     @property
@@ -88,8 +89,11 @@ class Stack:
             "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
             "NOVA_KAFKA_REPLICATION": "1" if local_kafka else self._environ.get("NOVA_KAFKA_REPLICATION", "3"),
             "NOVA_CANARY_URL": self._environ.get("NOVA_CANARY_URL", f"http://{LOOPBACK}:{self._api_port}"),
-            "PROMETHEUS_MULTIPROC_DIR": str(self.home / METRICS),
         }  # fmt: skip
+
+    def _metrics(self, app: str) -> dict[str, str]:
+        """Each app answers for its own processes: whoever reads both counts nothing twice."""
+        return {"PROMETHEUS_MULTIPROC_DIR": str(self.home / METRICS / app)}
 
     def _external(self, name: str) -> str | None:
         return self._environ.get(EXTERNAL[name]) or None
