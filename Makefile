@@ -10,7 +10,7 @@ SIZE ?= small
 .PHONY: help setup setup-observe demo test unit faults lint fix docs lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: .venv/.ready ## install what everything else needs, into this folder and the usual caches
 
@@ -21,7 +21,7 @@ setup: .venv/.ready ## install what everything else needs, into this folder and 
 	@touch $@
 
 setup-observe: ## install Prometheus and Alertmanager, for `nova up --observe` and the tests of alerts (Debian, as root)
-	@command -v promtool amtool prometheus prometheus-alertmanager >/dev/null || { apt-get update -qq && \
+	@type -P promtool amtool prometheus prometheus-alertmanager >/dev/null || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; }
 
 demo: setup ## start everything with a sample network, and show a ranked feed (Ctrl-C stops it)

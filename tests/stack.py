@@ -39,9 +39,9 @@ class LocalStack:
             capture_output=True, text=True, timeout=timeout_s, check=False, env=inherited | environment,
         )  # fmt: skip
 
-    def up(self) -> None:
+    def up(self, *options: str) -> None:
         """Start, with the small sample network; returns when the first feed was served."""
-        done = self.nova("up", "--detach", "--demo")
+        done = self.nova("up", "--detach", "--demo", *options)
         assert done.returncode == 0, f"{done.stderr}\n{self.log()}"
 
     @property

@@ -38,12 +38,13 @@ def nova() -> None:
 @click.option("--demo", is_flag=True, help="Load the sample network and show one viewer's feed.")
 @click.option("--detach", is_flag=True, help="Return when everything is ready; `nova down` stops it.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the API; without it 8080 or a free one.")
-def up(home: Path, size: str, demo: bool, detach: bool, port: int | None) -> None:
+@click.option("--observe", is_flag=True, help="Also start Prometheus and Alertmanager, which must be installed.")
+def up(home: Path, size: str, demo: bool, detach: bool, port: int | None, observe: bool) -> None:
     """Start the whole stack on this machine."""
     from nova_feed.commands import detach as detached
     from nova_feed.commands import up as command
 
-    options = command.Options(home, demo, size, port)
+    options = command.Options(home, demo, size, port, observe)
     if detach:
         detached.run(options, Console())
     else:
