@@ -189,7 +189,7 @@ SYSTEM_HEALTH = Board(
             Panel("Valkey P95 by command", "below 20 ms", "s",
                   one(p95("valkey_command_duration_seconds", "command"), "{{command}}"), 0.02),
             Panel("Valkey commands by result", "ok alone", "ops",
-                  one(per_s("valkey_commands_total", "status"), "{{status}}")),
+                  one(per_s("valkey_command_duration_seconds_count", "status"), "{{status}}")),
             Panel("Records waiting in Kafka", "near 0", "short",
                   one("sum by (group) (nova_feed_kafka_consumer_lag)", "{{group}}")),
         ),

@@ -12,6 +12,7 @@ import asyncpg
 from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
+from nova_feed.cache.daily import DailyCache
 from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
@@ -21,6 +22,7 @@ from nova_feed.clock import Clock, SystemClock
 from nova_feed.errors import SettingsError
 from nova_feed.feed import engagement, hints
 from nova_feed.feed.cursor import CursorSigner
+from nova_feed.feed.daily import Daily
 from nova_feed.feed.inspect import PostFacts
 from nova_feed.feed.people import People
 from nova_feed.feed.rules import Rules
@@ -42,6 +44,7 @@ from nova_feed.settings import Settings
 from nova_feed.store.client import Store
 from nova_feed.stream.admin import broker_version
 from nova_feed.stream.producer import EventProducer
+from nova_feed.workers.mail import Mailer
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -100,6 +103,7 @@ async def _postgres_version(pool: asyncpg.Pool) -> str:
 def check(settings: Settings) -> None:
     """Raises SettingsError when no API could be made of these settings: told before anything starts."""
     key_source(settings, SystemClock())
+    mailer(settings)
     _signer(settings)
     _weights(settings)
 
@@ -158,6 +162,27 @@ def suggestions(clients: Clients, clock: Clock) -> Suggestions:
 
 
 @asynccontextmanager
+async def open_daily(settings: Settings, clock: Clock) -> AsyncIterator[Daily]:
+    """The metrics of a day, over clients of their own: to count a day may take a minute."""
+    lists = ListCache.connect(settings.redis_url)
+    store = Store(settings.clickhouse_url, timeout_s=60, name="nova daily")
+    try:
+        yield Daily(store, DailyCache(lists.client), clock)
+    finally:
+        await store.close()
+        await lists.close()
+
+
+def mailer(settings: Settings) -> Mailer | None:
+    """Who sends the daily report, None when nobody is to be written to. Raises SettingsError."""
+    recipients = tuple(name.strip() for name in settings.report_to.split(",") if name.strip())
+    told = (settings.smtp_url, settings.report_from, recipients)
+    if any(told) and not all(told):
+        raise SettingsError("NOVA_SMTP_URL, NOVA_REPORT_FROM and NOVA_REPORT_TO belong together: set all or none")
+    return Mailer(settings.smtp_url, settings.report_from, recipients) if all(told) else None
+
+
+@asynccontextmanager
 async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "nova api") -> AsyncIterator[ApiState]:
     """What one API worker holds."""
     verifier = TokenVerifier(
@@ -174,6 +199,7 @@ async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "
                 acceptor=Acceptor(clients.postgres),
                 publisher=publisher,
                 seen=SeenCache(clients.lists.client),
+                daily=Daily(clients.store, DailyCache(clients.lists.client), clock),
                 verifier=verifier,
                 checks=clients.checks(settings),
                 clock=clock,

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,18 @@ def simulate(home: Path, rate: float, seconds: float | None, seed: int) -> None:
     from nova_feed.commands import simulate as command
 
     _run(command.run(_settings(home), _facts(home), rate, seconds, seed, _console()))
+
+
+@nova.command()
+@HOME
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="UTC; without it the last day that is over.")
+@click.option("--csv", is_flag=True, help="For spreadsheets.")
+@click.option("--send", is_flag=True, help="Also mail the report.")
+def daily(home: Path, day: datetime | None, csv: bool, send: bool) -> None:
+    """Count what people did on a day, keep it, and show it."""
+    from nova_feed.commands import daily as command
+
+    _run(command.run(_of_servers(home), day.date() if day else None, _console(), csv=csv, send=send))
 
 
 @nova.command(hidden=True)

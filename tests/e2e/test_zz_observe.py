@@ -74,6 +74,18 @@ async def traffic(stack: LocalStack) -> None:
         await reader.send(event)
 
 
+def test_without_the_programs_one_sentence_says_what_installs_them() -> None:
+    elsewhere = LocalStack.in_new_home()
+    try:
+        done = elsewhere.nova("up", "--observe", PATH="/nonexistent")
+        assert done.returncode == 1
+        [line] = done.stderr.strip().splitlines()
+        assert line.startswith("nova: --observe needs prometheus")
+        assert "apt-get install" in line
+    finally:
+        elsewhere.remove()
+
+
 def test_prometheus_and_alertmanager_are_parts_like_the_others(observed: LocalStack) -> None:
     told = json.loads(observed.nova("status", "--json").stdout)
     parts = {part["part"]: part for part in told["parts"]}
@@ -141,13 +153,13 @@ async def test_while_clickhouse_stands_the_breaker_opens_feeds_fall_back_and_the
 
     async def over() -> bool:
         await one_feed(observed)
-        return not await ask(prometheus, 'ALERTS{alertname="CircuitBreakerOpen",alertstate="firing"}')
+        return not sum(await ask(prometheus, 'sum(nova_feed_breakers{state!="closed"})'))
 
     await eventually(over, 90)
 
 
 async def one_feed(stack: LocalStack) -> None:
     """A feed that no cache has, from any of the API's processes; whatever the answer."""
-    user = uuid.uuid4().int % 1000 + 1
+    user = 10**9 + uuid.uuid4().int % 10**9
     async with httpx.AsyncClient(base_url=stack.facts["api_url"], timeout=10) as client:
         await Reader(client, user, stack.token(user)).get(limit=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import redis.asyncio as redis
@@ -13,6 +14,9 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from nova_feed.ops import metrics
+
+# Every page looks its series up several times: found once, they are kept.
+_seconds = cache(metrics.VALKEY_SECONDS.labels)
 
 
 class MeasuredRedis(redis.Redis):
@@ -48,5 +52,4 @@ def _measured(command: str) -> Iterator[None]:
         status = "error"
         raise
     finally:
-        metrics.VALKEY_SECONDS.labels(command).observe(time.perf_counter() - start)
-        metrics.VALKEY_COMMANDS.labels(command, status).inc()
+        _seconds(command, status).observe(time.perf_counter() - start)

@@ -23,6 +23,7 @@ from nova_feed.stream.consumer import GroupConsumer
 from nova_feed.stream.lag import LagReader, Place, Position
 from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, trending
 from nova_feed.workers.canary import Canary
+from nova_feed.workers.daily import DailyJob
 from nova_feed.workers.dead_letters import DeadLetters
 from nova_feed.workers.invalidation import Invalidation
 from nova_feed.workers.reconciler import Reconciler
@@ -77,6 +78,7 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "servers": Servers(
             clients.postgres, clients.store, clients.lists.client, clients.checks(settings), clock
         ).watch,
+        "daily": lambda: _daily(settings),
         "admin listener": lambda: _admin(settings),
     }
     if settings.canary_url and settings.jwt_secret.get_secret_value():
@@ -96,6 +98,12 @@ async def _canary(settings: Settings, clients: bootstrap.Clients) -> None:
     async with httpx.AsyncClient(base_url=settings.canary_url, timeout=5) as http:
         canary = Canary(clients.postgres, clients.store, clients.lists, http, token, clock)
         await canary.run(settings.canary_every_s)
+
+
+async def _daily(settings: Settings) -> None:
+    clock, mailer = SystemClock(), bootstrap.mailer(settings)
+    async with bootstrap.open_daily(settings, clock) as daily:
+        await DailyJob(daily, None if mailer is None else mailer.send, clock).run()
 
 
 async def _admin(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -67,6 +68,8 @@ class Breaker:
             self._turns += 1
             self._opened_at = self._clock.monotonic()
             self._tell(OPEN)
+            # Without a call nobody would notice that it may be tried again.
+            asyncio.get_running_loop().call_later(self._open_s + 0.1, lambda: self._tell(self.state))
 
     def _tell(self, state: str) -> None:
         """Move this breaker from the state it was last counted under to ``state``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,10 +10,12 @@ from nova_feed.clock import Clock
 from nova_feed.ops import metrics
 from nova_feed.ranking import Ranked
 
+_lookups = functools.cache(metrics.CACHE_LOOKUPS.labels)
+
 
 def looked_up(cache: str, level: str) -> None:
     """A look-up of ``cache`` was answered by ``level``: local, valkey, miss, away."""
-    metrics.CACHE_LOOKUPS.labels(cache, level).inc()
+    _lookups(cache, level).inc()
 
 
 @contextmanager

@@ -123,13 +123,10 @@ CH_COUNTERS_AGE = _gauge(
     "Above 10: the worker's invalidation job does not run, or the rebuild fails: see its log.",
 )  # fmt: skip
 VALKEY_SECONDS = _histogram(
-    "valkey_command_duration_seconds", ("command",), "Valkey commands; a pipeline counts as one.",
-    "Above 20 ms: a slow network, a host without CPU, or huge keys (SLOWLOG GET).", buckets=_QUICK,
-)  # fmt: skip
-VALKEY_COMMANDS = _counter(
-    "valkey_commands", ("command", "status"), "Valkey commands by result: ok, timeout, error.",
-    "timeout and error rising: Valkey is away or full; feeds are ranked anew each time.",
-    [("get", "ok"), ("get", "timeout"), ("get", "error")],
+    "valkey_command_duration_seconds", ("command", "status"),
+    "Valkey commands by name and result: ok, timeout, error; a pipeline counts as one.",
+    "Above 20 ms: a slow network, a host without CPU, or huge keys (SLOWLOG GET). error: it is away or full.",
+    buckets=_QUICK,
 )  # fmt: skip
 VALKEY_MEMORY = _gauge(
     "valkey_memory_bytes", ("kind",), "Memory of Valkey: used, max (0: no limit).",
@@ -168,7 +165,7 @@ DISCOVERY_REQUESTS = _counter(
 JOB_RUNS = _counter(
     "job_runs", ("job", "result"), "Rounds of the worker's timed jobs: done, failed.",
     "failed: the log names the store that was away; no rounds at all: the worker does not run.",
-    [(job, result) for job in ("trending", "suggestions", "warmer") for result in ("done", "failed")],
+    [(job, result) for job in ("trending", "suggestions", "warmer", "daily") for result in ("done", "failed")],
 )  # fmt: skip
 JOB_SECONDS = _histogram(
     "job_duration_seconds",
@@ -176,6 +173,11 @@ JOB_SECONDS = _histogram(
     "Time of one round of a timed job.",
     "Near its period: too much work for one worker.",
 )
+REPORTS = _counter(
+    "daily_reports", ("result",), "Daily reports by mail: sent, failed.",
+    "failed: the log says what the server answered (daily.not_sent); `nova daily --send` sends it again.",
+    [("sent",), ("failed",)],
+)  # fmt: skip
 EVENTS = _counter(
     "events", ("status",), "Client events by result: accepted, duplicate, conflict, invalid.",
     "invalid rising: a client release sends something new; conflict: it uses an event_id twice.",
