@@ -176,10 +176,11 @@ async def open_daily(settings: Settings, clock: Clock) -> AsyncIterator[Daily]:
 def mailer(settings: Settings) -> Mailer | None:
     """Who sends the daily report, None when nobody is to be written to. Raises SettingsError."""
     recipients = tuple(name.strip() for name in settings.report_to.split(",") if name.strip())
-    told = (settings.smtp_url, settings.report_from, recipients)
+    url = settings.smtp_url.get_secret_value()
+    told = (url, settings.report_from, recipients)
     if any(told) and not all(told):
         raise SettingsError("NOVA_SMTP_URL, NOVA_REPORT_FROM and NOVA_REPORT_TO belong together: set all or none")
-    return Mailer(settings.smtp_url, settings.report_from, recipients) if all(told) else None
+    return Mailer(url, settings.report_from, recipients) if all(told) else None
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 
 from nova_feed.errors import SettingsError
 
-SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET")
+SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET", "NOVA_SMTP_URL")
 _INTERNAL = ("NOVA_PART", "NOVA_CDC_PASSWORD")
 
 
@@ -191,8 +191,8 @@ class Settings(BaseModel):
     canary_every_s: float = Field(
         15.0, ge=1, le=3600, validation_alias=_env("NOVA_CANARY_EVERY_S"), description="Pause between its rounds."
     )
-    smtp_url: str = Field(
-        "",
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
         validation_alias=_env("NOVA_SMTP_URL"),
         description="Where the daily report is sent: smtp://user:password@host:587 or smtps://...; empty: nowhere.",
     )
@@ -214,7 +214,6 @@ class Settings(BaseModel):
         "connect_url",
         "jwks_url",
         "canary_url",
-        "smtp_url",
     )
     @classmethod
     def _is_url(cls, value: str) -> str:
@@ -224,9 +223,10 @@ class Settings(BaseModel):
 
     @field_validator("smtp_url")
     @classmethod
-    def _is_mail(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in {"smtp", "smtps"}:
-            raise ValueError("must begin with smtp:// or smtps://")
+    def _is_mail(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and not (_has_host(url) and urlsplit(url).scheme in {"smtp", "smtps"}):
+            raise ValueError("must be smtp://user:password@host:port or smtps://...")
         return value
 
     @field_validator("jwt_secret", "cursor_secret")

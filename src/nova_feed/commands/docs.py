@@ -65,7 +65,7 @@ def _settings() -> str:
 {_WRITTEN}
 
 Settings are environment variables, read once at the start. An unknown `NOVA_` name, or a value that is wrong, is refused
-with one sentence. {" and ".join(f"`{name}`" for name in SECRETS)} may come from a file: `NAME_FILE` instead of `NAME`.
+with one sentence. {", ".join(f"`{name}`" for name in SECRETS)} may each come from a file: `NAME_FILE` instead of `NAME`.
 
 {_table(("name", "default", "allowed", "meaning"), rows)}"""
 

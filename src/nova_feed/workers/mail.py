@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
@@ -24,7 +24,7 @@ class MailError(NovaError):
 class Mailer:
     """``url``: smtp://user:password@host:port (TLS when the server offers it) or smtps:// (TLS from the start)."""
 
-    url: str
+    url: str = field(repr=False)
     sender: str
     recipients: tuple[str, ...]
 
