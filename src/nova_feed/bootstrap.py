@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
 from nova_feed.away import POSTGRES_AWAY
+from nova_feed.cache.daily import DailyCache
 from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
@@ -25,6 +26,7 @@ from nova_feed.feed.changes import TOPICS as CHANGES
 from nova_feed.feed.changes import Changes
 from nova_feed.feed.copies import Copies
 from nova_feed.feed.cursor import CursorSigner
+from nova_feed.feed.daily import Daily
 from nova_feed.feed.inspect import PostFacts
 from nova_feed.feed.people import People
 from nova_feed.feed.rules import Rules
@@ -35,7 +37,7 @@ from nova_feed.feed.timeline import Timeline
 from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
-from nova_feed.ops import logs
+from nova_feed.ops import logs, pools
 from nova_feed.ops.access import AccessLog
 from nova_feed.ops.health import Check
 from nova_feed.ranking import Saturation, Weights
@@ -48,6 +50,7 @@ from nova_feed.store.client import Store
 from nova_feed.stream.admin import broker_version
 from nova_feed.stream.producer import EventProducer
 from nova_feed.stream.tail import Tail
+from nova_feed.workers.mail import Mailer
 
 _POSTGRES_MS = "SELECT extract(epoch FROM clock_timestamp())::float8 * 1000"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -88,6 +91,8 @@ async def open_clients(settings: Settings, name: str) -> AsyncIterator[Clients]:
         stack.push_async_callback(connect.close)
         postgres = await stack.enter_async_context(_pool(settings, name, size=8, statement_ms=5_000))
         reads = await stack.enter_async_context(_pool(settings, f"{name} reads", size=8, statement_ms=500, plain=True))
+        watching = asyncio.create_task(pools.watch({"writes": postgres, "reads": reads}))
+        stack.callback(watching.cancel)
         yield Clients(postgres, reads, store, lists, connect, producer)
 
 
@@ -110,6 +115,7 @@ async def _postgres_version(pool: asyncpg.Pool) -> str:
 def check(settings: Settings) -> None:
     """Raises SettingsError when no API could be made of these settings: told before anything starts."""
     key_source(settings, SystemClock())
+    mailer(settings)
     _signer(settings)
     _weights(settings)
 
@@ -171,6 +177,28 @@ def suggestions(clients: Clients, clock: Clock) -> Suggestions:
 
 
 @asynccontextmanager
+async def open_daily(settings: Settings, clock: Clock) -> AsyncIterator[Daily]:
+    """The metrics of a day, over clients of their own: to count a day may take a minute."""
+    lists = ListCache.connect(settings.redis_url)
+    store = Store(settings.clickhouse_url, timeout_s=60, name="nova daily")
+    try:
+        yield Daily(store, DailyCache(lists.client), clock)
+    finally:
+        await store.close()
+        await lists.close()
+
+
+def mailer(settings: Settings) -> Mailer | None:
+    """Who sends the daily report, None when nobody is to be written to. Raises SettingsError."""
+    recipients = tuple(name.strip() for name in settings.report_to.split(",") if name.strip())
+    url = settings.smtp_url.get_secret_value()
+    told = (url, settings.report_from, recipients)
+    if any(told) and not all(told):
+        raise SettingsError("NOVA_SMTP_URL, NOVA_REPORT_FROM and NOVA_REPORT_TO belong together: set all or none")
+    return Mailer(url, settings.report_from, recipients) if all(told) else None
+
+
+@asynccontextmanager
 async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "nova api") -> AsyncIterator[ApiState]:
     """What one API worker holds."""
     verifier = TokenVerifier(
@@ -194,6 +222,7 @@ async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "
                 acceptor=Acceptor(clients.postgres),
                 publisher=publisher,
                 seen=SeenCache(clients.lists.client),
+                daily=Daily(clients.store, DailyCache(clients.lists.client), clock),
                 verifier=verifier,
                 copies=copies,
                 access=access,

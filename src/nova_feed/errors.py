@@ -10,11 +10,14 @@ class SettingsError(NovaError):
 
 
 class StoreUnavailableError(NovaError):
-    """A store did not answer in time, refused the connection, or its breaker is open. ``store`` names it."""
+    """A store did not answer in time, refused the connection, or its breaker is open. ``store`` names it.
 
-    def __init__(self, store: str, reason: str) -> None:
+    ``kind`` is the reason's class, for metrics: ``away``, ``timeout`` or ``breaker_open``.
+    """
+
+    def __init__(self, store: str, reason: str, kind: str = "away") -> None:
         super().__init__(f"{store} is unavailable: {reason}")
-        self.store, self.reason = store, reason
+        self.store, self.reason, self.kind = store, reason, kind
 
 
 class CursorError(NovaError):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
 
 from tests.app import App
@@ -17,6 +18,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.e2e
 PROMISED_S = 1.0
 LIMIT = 30
+_LOCAL = 'nova_feed_cache_lookups_total{cache="feed",level="local"}'
 CHANGING = {"response_time_ms", "age_ms", "newer", "cursor"}
 
 REMOVALS: dict[str, Callable[[App, Reader, Json], Awaitable[None]]] = {
@@ -27,6 +29,13 @@ REMOVALS: dict[str, Callable[[App, Reader, Json], Awaitable[None]]] = {
     "unfollow": lambda app, viewer, post: app.unfollow(viewer.user_id, post["author_id"]),
     "hide": lambda app, viewer, post: _hide(viewer, post["post_id"]),
 }
+
+
+async def from_memory(api: httpx.AsyncClient) -> float:
+    """How many first pages the API's processes have answered without asking anybody."""
+    text = (await api.get("/metrics")).text
+    [line] = [one for one in text.splitlines() if one.startswith(_LOCAL)]
+    return float(line.rpartition(" ")[2])
 
 
 async def _hide(viewer: Reader, post: int) -> None:
@@ -48,8 +57,12 @@ async def viewer(reader: ReaderOf, app: App) -> Reader:
     return somebody
 
 
-async def test_answers_from_memory_are_the_pages_of_one_list_in_every_field(viewer: Reader) -> None:
+async def test_answers_from_memory_are_the_pages_of_one_list_in_every_field(
+    viewer: Reader, api: httpx.AsyncClient
+) -> None:
+    before = await from_memory(api)
     pages = [await viewer.page(limit=LIMIT) for _ in range(40)]
+    assert await from_memory(api) >= before + 20
     by_list: dict[str, list[Json]] = {}
     for page in pages:
         by_list.setdefault(page["as_of"], []).append({k: v for k, v in page.items() if k not in CHANGING})

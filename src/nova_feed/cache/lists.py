@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from nova_feed.cache.keys import FEED, LIST
+from nova_feed.cache.measured import MeasuredRedis
 from nova_feed.errors import StoreUnavailableError
 
 TIMEOUT_S = 0.1
@@ -27,7 +28,7 @@ class ListCache:
     @classmethod
     def connect(cls, url: str, *, feed_ttl_s: int = FEED.ttl_s, list_ttl_s: int = LIST.ttl_s) -> Self:
         """Make the client; nothing is sent yet."""
-        client = redis.Redis.from_url(
+        client = MeasuredRedis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, max_connections=100,
             retry=Retry(NoBackoff(), 0), client_name="nova", protocol=3, health_check_interval=0,
         )  # fmt: skip

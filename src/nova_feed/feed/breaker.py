@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
 
 T = TypeVar("T")
 CLOSED, HALF_OPEN, OPEN = "closed", "half_open", "open"
@@ -27,6 +29,8 @@ class Breaker:
         self._opened_at: float | None = None
         self._probing = False
         self._turns = 0  # how often it opened or closed
+        self._told = CLOSED
+        metrics.BREAKERS.labels(store, CLOSED).inc()
 
     @property
     def state(self) -> str:
@@ -39,7 +43,9 @@ class Breaker:
         """Run ``action``. Raises StoreUnavailableError at once when the breaker does not let it through."""
         probe = self.state == HALF_OPEN
         if self.state == OPEN or (probe and self._probing):
-            raise StoreUnavailableError(self.store, "its breaker is open")
+            raise StoreUnavailableError(self.store, "its breaker is open", "breaker_open")
+        if probe:
+            self._tell(HALF_OPEN)
         self._probing, turns = probe, self._turns
         try:
             answer = await action()
@@ -53,6 +59,7 @@ class Breaker:
         if turns == self._turns:
             self._turns += probe
             self._failures, self._opened_at = 0, None
+            self._tell(CLOSED)
         return answer
 
     def _failed(self, *, probe: bool) -> None:
@@ -60,3 +67,13 @@ class Breaker:
         if probe or self._failures >= self._limit:
             self._turns += 1
             self._opened_at = self._clock.monotonic()
+            self._tell(OPEN)
+            # Without a call nobody would notice that it may be tried again.
+            asyncio.get_running_loop().call_later(self._open_s + 0.1, lambda: self._tell(self.state))
+
+    def _tell(self, state: str) -> None:
+        """Move this breaker from the state it was last counted under to ``state``."""
+        if state != self._told:
+            metrics.BREAKERS.labels(self.store, self._told).dec()
+            metrics.BREAKERS.labels(self.store, state).inc()
+            self._told = state

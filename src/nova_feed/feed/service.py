@@ -30,6 +30,7 @@ from nova_feed.feed.inspect import Inspection, PostFacts, inspect
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
+from nova_feed.feed.told import looked_up, tell_ranking, timed
 from nova_feed.ops import metrics
 from nova_feed.ranking import Candidates, Ranked, Saturation, ViewerRules, Weights, rank
 
@@ -108,9 +109,10 @@ class FeedService:
         else:
             frozen = await self._rank_or_fall_back(viewer_id)
         try:
-            await self.valkey.call(
-                lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=frozen.source == RANKED)
-            )
+            with timed("keep", self._clock):
+                await self.valkey.call(
+                    lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=frozen.source == RANKED)
+                )
         except StoreUnavailableError as error:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
@@ -136,9 +138,11 @@ class FeedService:
 
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
         try:
-            proposal = await self._proposals.get(viewer_id)
+            with timed("candidates", self._clock):
+                proposal = await self._proposals.get(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
+            metrics.FALLBACKS.labels("feed", error.store, error.kind).inc()
             reason = f"{error.store}: {error.reason}"
             return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, reason)
         return await self._arrange(viewer_id, proposal, RANKED)
@@ -147,7 +151,9 @@ class FeedService:
         """Rank what was not seen; when that is too little, go on with what was."""
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
         weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
+        start = self._clock.monotonic()
         ranked, again = self._split(proposal, had, weights)
+        tell_ranking(ranked, had=int(had.sum()), again=again, seconds=self._clock.monotonic() - start)
         return freeze(ranked, source, reason, again, cold=proposal.cold)
 
     def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
@@ -188,7 +194,9 @@ class FeedService:
         try:
             body = await self.valkey.call(lambda: self._lists.first(viewer_id))
         except StoreUnavailableError:
+            looked_up("feed", "away")
             return None
+        looked_up("feed", "valkey" if body else "miss")
         if not body:
             return None
         try:
@@ -219,6 +227,7 @@ class FeedService:
 
     async def _frozen(self, at: Cursor) -> FrozenList:
         body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))
+        looked_up("cursor", "valkey" if body else "miss")
         try:
             return decode(body or b"")
         except ValueError:

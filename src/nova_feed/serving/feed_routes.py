@@ -128,6 +128,7 @@ def _posts(page: Page, query: FeedQuery) -> list[FeedPost]:
 
 def _record(request: Request, user_id: int, query: FeedQuery, body: FeedResponse, page: Page) -> None:
     metrics.FEED_REQUESTS.labels(query.algo, body.source, str(body.cache_hit).lower()).inc()
+    metrics.FEED_SECONDS.labels(body.source).observe(body.response_time_ms / 1000)
     metrics.POSTS_REMOVED.inc(page.cut.removed)
     tell(
         request.scope, user_id=user_id, algo=query.algo, limit=query.limit, posts=len(body.posts),

@@ -46,6 +46,7 @@ class HotFeed:
         self._app, self._now_ms, self._monotonic = app, clock.now_ms, clock.monotonic
         self._requests = metrics.API_REQUESTS.labels("feed", "GET", "200")
         self._seconds = metrics.API_SECONDS.labels("feed")
+        self._lookups = metrics.CACHE_LOOKUPS.labels("feed", "local")
         self._pages = metrics.FEED_REQUESTS.labels("ch", "cached", "true")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +67,7 @@ class HotFeed:
         await send({"type": "http.response.body", "body": body})
         self._requests.inc()
         self._pages.inc()
+        self._lookups.inc()
         self._seconds.observe(self._monotonic() - start)
         state.access.add(
             request_id=asked.request_id, path=PATH, status=200, ms=took_ms, user_id=copy.viewer_id, algo="ch",

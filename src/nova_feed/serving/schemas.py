@@ -137,6 +137,32 @@ class InspectionResponse(msgspec.Struct):
     explanation: dict[str, Any] | None
 
 
+class DailyMetricsResponse(msgspec.Struct):
+    """A day (UTC), counted by the time of its events. Rates are shares of 1; null: nothing to divide by.
+
+    ``complete``: the day is over; ``dedup_rate``: 1 when no event was counted twice; ``canary_share``: the share of the
+    day's minutes in which the canary's event came through, from which ``system_health`` follows.
+    """
+
+    date: str
+    complete: bool
+    ctr: float | None
+    recommendation_ctr: float | None
+    conversion_rate: float | None
+    dwell_p50_ms: int | None
+    dwell_p95_ms: int | None
+    dedup_rate: float | None
+    active_viewers: int
+    events: int
+    impressions: int
+    clicks: int
+    engagements: int
+    system_health: Literal["ok", "degraded", "bad", "unknown"]
+    canary_share: float | None
+    source: Literal["cached", "stored", "computed"]
+    as_of: str
+
+
 class EventResult(msgspec.Struct, omit_defaults=True):
     """The fate of one item."""
 

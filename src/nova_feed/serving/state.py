@@ -11,6 +11,7 @@ from starlette.requests import Request
 from nova_feed.cache.seen import SeenCache
 from nova_feed.clock import Clock
 from nova_feed.feed.copies import Copies
+from nova_feed.feed.daily import Daily
 from nova_feed.feed.service import FeedService
 from nova_feed.feed.suggestions import Suggestions
 from nova_feed.feed.trending import Trending
@@ -31,6 +32,7 @@ class ApiState:
     acceptor: Acceptor
     publisher: Publisher
     seen: SeenCache
+    daily: Daily
     verifier: TokenVerifier
     copies: Copies
     access: AccessLog
