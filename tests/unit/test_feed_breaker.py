@@ -9,6 +9,7 @@ import pytest
 
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
+from nova_feed.ops.metrics import BREAKER_TURNS
 from tests.unit.test_clock import VirtualClock
 
 Action = Callable[[], Awaitable[str]]
@@ -187,3 +188,22 @@ async def test_a_probe_with_a_wrong_question_leaves_its_place_to_the_next() -> N
     await fail(breaker, 1, is_wrong)
     assert breaker.state == HALF_OPEN
     assert await breaker.call(works) == "answer"
+
+
+async def test_every_turn_is_counted_once() -> None:
+    def counted() -> dict[str, float]:
+        found = {s.labels["turn"]: s.value for m in BREAKER_TURNS.collect() for s in m.samples
+                 if s.labels["store"] == "a store" and s.name.endswith("_total")}  # fmt: skip
+        return {turn: found.get(turn, 0) for turn in ("opened", "probed", "closed")}
+
+    clock = VirtualClock()
+    breaker = Breaker("a store", clock)
+    await fail(breaker, 5)
+    assert counted() == {"opened": 1, "probed": 0, "closed": 0}
+    clock.pass_s(30)
+    await fail(breaker, 1)
+    assert counted() == {"opened": 2, "probed": 1, "closed": 0}
+    clock.pass_s(30)
+    await breaker.call(works)
+    await breaker.call(works)
+    assert counted() == {"opened": 2, "probed": 2, "closed": 1}

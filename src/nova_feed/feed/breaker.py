@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
+
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 CLOSED, HALF_OPEN, OPEN = "closed", "half_open", "open"
 
 
@@ -41,6 +46,8 @@ class Breaker:
         if self.state == OPEN or (probe and self._probing):
             raise StoreUnavailableError(self.store, "its breaker is open")
         self._probing, turns = probe, self._turns
+        if probe:
+            self._tell("probed")
         try:
             answer = await action()
         except StoreUnavailableError:
@@ -53,6 +60,8 @@ class Breaker:
         if turns == self._turns:
             self._turns += probe
             self._failures, self._opened_at = 0, None
+            if probe:
+                self._tell("closed")
         return answer
 
     def _failed(self, *, probe: bool) -> None:
@@ -60,3 +69,8 @@ class Breaker:
         if probe or self._failures >= self._limit:
             self._turns += 1
             self._opened_at = self._clock.monotonic()
+            self._tell("opened")
+
+    def _tell(self, turn: str) -> None:
+        metrics.BREAKER_TURNS.labels(self.store, turn).inc()
+        log.warning("breaker.turned", turn=turn, store=self.store, failures=self._failures, pid=os.getpid())

@@ -55,6 +55,11 @@ FEED_REQUESTS = _counter(
     "feed_requests", ("algo", "source", "cache_hit"), "Feed pages by where they came from.",
     "source=timeline with algo=ch is fallback: look at ClickHouse.",
 )  # fmt: skip
+BREAKER_TURNS = _counter(
+    "breaker_turns", ("store", "turn"),
+    "A store was left alone after failures in a row (opened), asked once (probed), found well again (closed).",
+    "opened: the store was away or too slow; many in an hour: see how long it takes to answer.",
+)  # fmt: skip
 SEEN_FALSE = _histogram(
     "seen_false_positive_rate", (),
     "Of rankings: the share of posts not seen that the viewer's Bloom filter takes for seen.",
