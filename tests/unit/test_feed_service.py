@@ -159,6 +159,26 @@ async def test_a_first_page_is_ranked_and_kept_and_the_next_one_is_cut_from_the_
     assert world.clickhouse.batches == [(7,)]
 
 
+async def test_requests_of_a_viewer_that_come_together_share_one_list_whoever_gives_up(world: World) -> None:
+    world.clickhouse.open.clear()
+    asked = [asyncio.create_task(world.page()) for _ in range(20)]
+    other = asyncio.create_task(world.page(algo="timeline"))
+    await world.clickhouse.was_asked(1)
+    asked.pop(0).cancel()
+    world.clickhouse.open.set()
+    lists = {page.frozen.list_id for page in await asyncio.gather(*asked)}
+    assert lists == set(world.lists.firsts.values())
+    assert len(world.lists.kept) == 1 + ((await other).frozen.list_id not in lists)
+
+
+async def test_a_list_that_could_not_be_made_for_some_is_made_for_who_comes_next(world: World) -> None:
+    world.clickhouse.away = world.postgres.away = True
+    failed = await asyncio.gather(*(world.page() for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in failed] == [StoreUnavailableError] * 3
+    world.clickhouse.away = False
+    assert (await world.page()).frozen.source == "ranked"
+
+
 async def test_pages_by_cursor_are_the_whole_list_once_and_ask_no_store_to_rank(world: World) -> None:
     first = await world.page()
     world.clickhouse.away = world.postgres.away = True

@@ -81,6 +81,7 @@ class FeedService:
         self._proposals: Coalescer[Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
         )
+        self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._young = Allowance(clock, per_s=YOUNG_PER_S)
 
@@ -91,7 +92,7 @@ class FeedService:
             frozen = await self._frozen(at)
             return await self._cut(frozen, at, limit, cache_hit=True)
         cached = await self._cached(viewer_id) if algo == "ch" else None
-        frozen = cached or await self.rank(viewer_id, algo=algo)
+        frozen = cached or await self._rank_once(viewer_id, algo)
         start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
         return await self._cut(frozen, start, limit, cache_hit=cached is not None)
 
@@ -108,6 +109,14 @@ class FeedService:
         except StoreUnavailableError as error:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
+
+    async def _rank_once(self, viewer_id: int, algo: str) -> FrozenList:
+        """Requests of a viewer that come together share one list; one that gives up takes it from nobody."""
+        key = (viewer_id, algo)
+        if key not in self._ranking:
+            task = self._ranking[key] = asyncio.create_task(self.rank(viewer_id, algo=algo))
+            task.add_done_callback(lambda done: (self._ranking.pop(key), done.cancelled() or done.exception()))
+        return await asyncio.shield(self._ranking[key])
 
     async def warm(self, viewer_id: int) -> None:
         """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there."""
