@@ -14,7 +14,7 @@ from nova_feed.feed.breaker import CLOSED, OPEN
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
 from nova_feed.feed.rules import PageRules, Rules
-from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
+from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, VALKEY_OPEN_S, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules, Weights
@@ -249,6 +249,21 @@ async def test_without_valkey_every_first_page_is_ranked_and_a_cursor_has_to_wai
     assert [(page.frozen.source, page.cache_hit) for page in pages] == [("ranked", False)] * 2
     with pytest.raises(StoreUnavailableError, match="valkey"):
         await world.page(cursor=first.cursor)
+
+
+async def test_valkey_is_asked_again_every_two_seconds_so_that_cursors_go_on_soon_after_it_is_back(
+    world: World,
+) -> None:
+    first = await world.page()
+    world.lists.away = world.seen.away = True
+    for _ in range(3):
+        await world.page()
+    world.lists.away = world.seen.away = False
+    assert world.service.valkey.state == OPEN
+    with pytest.raises(StoreUnavailableError, match="its breaker is open"):
+        await world.page(cursor=first.cursor)
+    world.clock.pass_s(VALKEY_OPEN_S)
+    assert (await world.page(cursor=first.cursor)).frozen.list_id == first.frozen.list_id
 
 
 async def test_posts_seen_are_left_out_while_there_is_enough_else(world: World) -> None:

@@ -38,6 +38,7 @@ RANKED, TIMELINE = "ranked", "timeline"
 SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
 YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
 YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
+VALKEY_OPEN_S = 2.0  # a question costs 100 ms at most, and until it is asked no cursor goes on
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
 
@@ -76,7 +77,7 @@ class FeedService:
         self._signer, self._clock, self._facts = signer, clock, facts
         self._weights, self._saturation = weights, saturation
         self.clickhouse = Breaker("clickhouse", clock)
-        self.valkey = Breaker("valkey", clock)
+        self.valkey = Breaker("valkey", clock, open_s=VALKEY_OPEN_S)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
         self._proposals: Coalescer[Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
@@ -203,7 +204,7 @@ class FeedService:
         try:
             proposal = await self._proposals.get(viewer_id)
             frozen = await self._arrange(viewer_id, proposal, RANKED)
-            await self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True)
+            await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True))
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
 
