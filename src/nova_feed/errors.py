@@ -10,11 +10,14 @@ class SettingsError(NovaError):
 
 
 class StoreUnavailableError(NovaError):
-    """A store did not answer in time, refused the connection, or its breaker is open. ``store`` names it."""
+    """A store did not answer in time, refused the connection, or its breaker is open. ``store`` names it.
 
-    def __init__(self, store: str, reason: str) -> None:
+    ``answers``: it did answer, but would not do what was asked, as a store that is full or busy.
+    """
+
+    def __init__(self, store: str, reason: str, *, answers: bool = False) -> None:
         super().__init__(f"{store} is unavailable: {reason}")
-        self.store, self.reason = store, reason
+        self.store, self.reason, self.answers = store, reason, answers
 
 
 class CursorError(NovaError):

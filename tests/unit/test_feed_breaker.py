@@ -23,6 +23,10 @@ async def is_away() -> str:
     raise StoreUnavailableError("clickhouse", "no answer")
 
 
+async def is_full() -> str:
+    raise StoreUnavailableError("valkey", "it is full", answers=True)
+
+
 async def is_wrong() -> str:
     raise LookupError("a wrong query")
 
@@ -63,6 +67,15 @@ async def test_errors_of_the_question_say_nothing_about_the_store() -> None:
     breaker = Breaker("clickhouse", VirtualClock())
     await fail(breaker, 10, is_wrong)
     assert breaker.state == CLOSED
+
+
+async def test_a_store_that_answers_that_it_is_full_is_not_away() -> None:
+    breaker = Breaker("valkey", VirtualClock())
+    await fail(breaker, 2)
+    await fail(breaker, 10, is_full)
+    assert breaker.state == CLOSED
+    await fail(breaker, 1)
+    assert breaker.state == OPEN
 
 
 async def test_an_open_breaker_asks_nobody_and_names_the_store() -> None:

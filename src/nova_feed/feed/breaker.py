@@ -18,7 +18,8 @@ CLOSED, HALF_OPEN, OPEN = "closed", "half_open", "open"
 
 
 class Breaker:
-    """Guards one store. Only StoreUnavailableError counts as a failure: a wrong query says nothing about health.
+    """Guards one store. Only StoreUnavailableError counts as a failure: a wrong query says nothing about health, and a
+    store that answers that it is full or busy can still be asked other things.
 
     Closed until ``failures`` failures in a row; then open for ``open_s`` seconds (monotonic), in which every call fails
     at once; then one call goes through as a probe while the others still fail. A success closes it. A call that was
@@ -50,8 +51,8 @@ class Breaker:
             self._tell("probed")
         try:
             answer = await action()
-        except StoreUnavailableError:
-            if turns == self._turns:
+        except StoreUnavailableError as error:
+            if turns == self._turns and not error.answers:
                 self._failed(probe=probe)
             raise
         finally:
