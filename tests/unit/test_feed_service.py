@@ -13,6 +13,7 @@ from nova_feed.errors import CursorError, CursorExpiredError, StoreUnavailableEr
 from nova_feed.feed.breaker import CLOSED, OPEN
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
+from nova_feed.feed.patience import SHORT_S
 from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, VALKEY_OPEN_S, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
@@ -309,6 +310,26 @@ async def test_a_timeline_that_stood_in_never_answers_once_clickhouse_is_back(wo
     world.clickhouse.away = False
     page = await world.page()
     assert (page.frozen.source, page.fallback, page.cache_hit) == ("ranked", False, False)
+
+
+@pytest.mark.parametrize("postgres_away", [False, True])
+async def test_a_silent_clickhouse_is_waited_for_only_when_there_is_no_timeline(
+    world: World, *, postgres_away: bool
+) -> None:
+    world.clickhouse.away = True
+    await world.page(1)  # it has failed before: there is little patience
+    world.clickhouse.away, world.postgres.away = False, postgres_away
+    world.clickhouse.open.clear()
+    asked = asyncio.create_task(world.page())
+    if postgres_away:
+        await world.clickhouse.was_asked(2)
+        assert not (await asyncio.wait([asked], timeout=SHORT_S + 0.1))[0]
+        world.clickhouse.open.set()
+    page = await asked
+    expected = ("ranked", "") if postgres_away else ("timeline", "clickhouse: no candidates yet")
+    assert (page.frozen.source, page.reason) == expected
+    world.clickhouse.open.set()
+    assert (await world.page(8)).frozen.source == "ranked"
 
 
 async def test_without_clickhouse_and_postgres_there_is_no_page(world: World) -> None:

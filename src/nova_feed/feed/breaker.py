@@ -41,6 +41,11 @@ class Breaker:
             return CLOSED
         return HALF_OPEN if self._clock.monotonic() - self._opened_at >= self._open_s else OPEN
 
+    @property
+    def doubted(self) -> bool:
+        """Whether the store failed when it was asked last."""
+        return self._failures > 0
+
     async def call(self, action: Callable[[], Awaitable[T]]) -> T:
         """Run ``action``. Raises StoreUnavailableError at once when the breaker does not let it through."""
         probe = self.state == HALF_OPEN

@@ -26,6 +26,7 @@ from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
 from nova_feed.feed.inspect import Inspection, PostFacts, inspect
+from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
@@ -39,6 +40,7 @@ SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked a
 YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
 YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
 VALKEY_OPEN_S = 2.0  # a question costs 100 ms at most, and until it is asked no cursor goes on
+SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
 
@@ -133,12 +135,24 @@ class FeedService:
 
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
         try:
-            proposal = await self._proposals.get(viewer_id)
+            async with asyncio.timeout(patience_s(self.clickhouse, self._proposals.longest_s)):
+                proposal = await self._proposals.get(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
             reason = f"{error.store}: {error.reason}"
             return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, reason)
+        except TimeoutError:
+            return await self._ahead_of_clickhouse(viewer_id)
         return await self._arrange(viewer_id, proposal, RANKED)
+
+    async def _ahead_of_clickhouse(self, viewer_id: int) -> FrozenList:
+        """A timeline, while ClickHouse still has its time; its answer after all when PostgreSQL has none."""
+        log.warning("feed.fallback", viewer_id=viewer_id, store="clickhouse", reason=SILENT)
+        try:
+            timeline = await self._timeline.propose(viewer_id)
+        except StoreUnavailableError:
+            return await self._arrange(viewer_id, await self._proposals.get(viewer_id), RANKED)
+        return await self._arrange(viewer_id, timeline, TIMELINE, f"clickhouse: {SILENT}")
 
     async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
         """Rank what was not seen; when that is too little, go on with what was."""
