@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-import httpx
+import aiohttp
 import numpy as np
 
 from tests.faults.pages import Reading, take
@@ -92,8 +92,8 @@ class Watch:
         self.began = self.ended = 0.0
 
     async def __aenter__(self) -> Watch:
-        limits = httpx.Limits(max_connections=MOST, max_keepalive_connections=64)
-        self._http = httpx.AsyncClient(base_url=self._url, timeout=PATIENCE_S, limits=limits)
+        patience = aiohttp.ClientTimeout(total=PATIENCE_S)
+        self._http = aiohttp.ClientSession(timeout=patience, connector=aiohttp.TCPConnector(limit=MOST))
         self._random, self._stop = random.Random(), asyncio.Event()
         self._tasks: set[asyncio.Task[Look]] = set()
         self.began = time.monotonic()
@@ -106,7 +106,7 @@ class Watch:
         self._stop.set()
         await self._coming
         await asyncio.gather(*self._tasks)
-        await self._http.aclose()
+        await self._http.close()
 
     @contextmanager
     def fault(self) -> Iterator[None]:
@@ -151,7 +151,14 @@ class Watch:
             lately = [look for look in self.looks if look.began > now - QUIET_S]
             return now > self.ended + QUIET_S and len(lately) > QUIET_S * self.rate / 4 and not any(map(_poor, lately))
 
-        await eventually(is_quiet, deadline_s)
+        try:
+            await eventually(is_quiet, deadline_s)
+        except AssertionError:
+            lately = [look for look in self.looks if look.began > time.monotonic() - QUIET_S]
+            poor_ones = Counter(f"{look.status} {look.reason}" for look in lately if _poor(look))
+            raise AssertionError(
+                f"not as before: {len(lately)} lately, of which {dict(poor_ones)}; {self.figures()}"
+            ) from None
         poor = [look.began + look.seconds for look in self.looks if _poor(look)]
         return max(0.0, max(poor, default=0.0) - self.ended)
 
@@ -196,23 +203,26 @@ class Watch:
         return await self._ask(viewer, goes_on)
 
     async def _ask(self, viewer: int, reading: Reading | None) -> Look:
-        parameters: dict[str, Any] = {"limit": LIMIT} | ({"cursor": reading.cursor} if reading else {})
+        parameters = {"limit": str(LIMIT)} | ({"cursor": reading.cursor} if reading and reading.cursor else {})
         began = time.monotonic()
         try:
-            answer = await self._http.get(FEED, params=parameters, headers=self._headers[viewer])
-        except httpx.TransportError as error:
+            async with self._http.get(self._url + FEED, params=parameters, headers=self._headers[viewer]) as answer:
+                body = await answer.json(content_type=None)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             told = Look(viewer, reading is not None, began, time.monotonic() - began, 0, reason=type(error).__name__)
         else:
-            told = self._judged(viewer, reading, began, answer)
+            told = self._judged(viewer, reading, began, answer, body)
         self.looks.append(told)
         return told
 
-    def _judged(self, viewer: int, reading: Reading | None, began: float, answer: httpx.Response) -> Look:
-        seconds, body, later = time.monotonic() - began, answer.json(), reading is not None
-        if answer.status_code != 200:
+    def _judged(
+        self, viewer: int, reading: Reading | None, began: float, answer: aiohttp.ClientResponse, body: Any
+    ) -> Look:
+        seconds, later = time.monotonic() - began, reading is not None
+        if answer.status != 200:
             self._readings.pop(viewer, None)
             again = "retry-after" in answer.headers
-            return Look(viewer, later, began, seconds, answer.status_code, reason=body["detail"], again=again)
+            return Look(viewer, later, began, seconds, answer.status, reason=body["detail"], again=again)
         now, wrong = take(body, reading, self._hidden.get(viewer, frozenset()))
         self._readings[viewer] = now
         self.wrong.update(f"{what} ({'later' if later else 'first'} page)" for what in wrong)

@@ -329,7 +329,9 @@ async def test_a_silent_clickhouse_is_waited_for_only_when_there_is_no_timeline(
     expected = ("ranked", "") if postgres_away else ("timeline", "clickhouse: no candidates yet")
     assert (page.frozen.source, page.reason) == expected
     world.clickhouse.open.set()
-    assert (await world.page(8)).frozen.source == "ranked"
+    await world.refreshed()
+    again = await world.page()
+    assert (again.frozen.source, again.cache_hit, len(world.clickhouse.batches)) == ("ranked", True, 2)
 
 
 async def test_without_clickhouse_and_postgres_there_is_no_page(world: World) -> None:

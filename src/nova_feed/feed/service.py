@@ -146,8 +146,9 @@ class FeedService:
         return await self._arrange(viewer_id, proposal, RANKED)
 
     async def _ahead_of_clickhouse(self, viewer_id: int) -> FrozenList:
-        """A timeline, while ClickHouse still has its time; its answer after all when PostgreSQL has none."""
+        """A timeline; what ClickHouse says later is kept for the next page. Without a timeline it is waited for."""
         log.warning("feed.fallback", viewer_id=viewer_id, store="clickhouse", reason=SILENT)
+        self._refresh(viewer_id)
         try:
             timeline = await self._timeline.propose(viewer_id)
         except StoreUnavailableError:
