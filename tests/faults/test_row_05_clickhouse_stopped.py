@@ -34,7 +34,6 @@ async def test_while_clickhouse_hangs_the_feed_is_a_timeline_and_one_question_fi
                 await eventually(lambda: as_coroutine(all_open()), 30)
                 await bench.forget_lists(VIEWERS)
                 await hold(OPEN_S)
-                before = breakers.of("clickhouse")
                 crowd = [VIEWERS[n % len(VIEWERS)] for n in range(CROWD)]
                 looks = await asyncio.gather(*(watch.first(viewer) for viewer in crowd))
                 probed = {pid: breakers.of("clickhouse")[pid][PROBED] for pid in apis}
@@ -46,7 +45,6 @@ async def test_while_clickhouse_hangs_the_feed_is_a_timeline_and_one_question_fi
         line.add(f"{CROWD} at once when it half-opens: probes {sorted(probed.values())}, slowest {slowest:.2f} s")
         await bench.judge(line, load)
         assert not load.bad(), load.cuts()
-        assert all(before[pid][OPENED] == 1 for pid in apis), before
         assert probed == dict.fromkeys(apis, 1)
         assert {look.status for look in looks} == {200}
         bench.served(line, watch, "clickhouse", within_s=SOON_S)
