@@ -21,7 +21,7 @@ from nova_feed.clock import Clock
 from nova_feed.errors import CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.allowance import Allowance
 from nova_feed.feed.assemble import Cut, cut
-from nova_feed.feed.breaker import Breaker
+from nova_feed.feed.breaker import CLOSED, Breaker
 from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
@@ -148,7 +148,8 @@ class FeedService:
     async def _ahead_of_clickhouse(self, viewer_id: int) -> FrozenList:
         """A timeline; what ClickHouse says later is kept for the next page. Without a timeline it is waited for."""
         log.warning("feed.fallback", viewer_id=viewer_id, store="clickhouse", reason=SILENT)
-        self._refresh(viewer_id)
+        if self.valkey.state == CLOSED:
+            self._refresh(viewer_id)
         try:
             timeline = await self._timeline.propose(viewer_id)
         except StoreUnavailableError:
