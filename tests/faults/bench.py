@@ -32,7 +32,7 @@ from tests.stack import LocalStack, bearer
 from tests.waiting import eventually
 
 SERVICE = 1
-READS = 60.0  # pages a second, of all viewers together
+READS = 50.0  # pages a second, of all viewers together
 BEFORE_S = 2.0  # of reading, before a fault
 ENOUGH = 1_000.0  # events a second, under which every fault happens
 NORMAL_S = 90.0
