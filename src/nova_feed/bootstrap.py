@@ -141,7 +141,7 @@ def feed_service(
     return FeedService(
         sources=Sources(clients.store, clock),
         timeline=Timeline(clients.reads),
-        rules=Rules(clients.reads, clients.store),
+        rules=Rules(clients.reads, clients.store, clock),
         facts=PostFacts(clients.reads),
         lists=clients.lists,
         seen=SeenCache(clients.lists.client),
@@ -158,7 +158,7 @@ def trending(clients: Clients, clock: Clock) -> Trending:
     return Trending(
         count=partial(engagement.from_clickhouse, clients.store),
         recent=partial(engagement.from_postgres, clients.reads),
-        rules=Rules(clients.reads, clients.store),
+        rules=Rules(clients.reads, clients.store, clock),
         cache=DiscoveryCache(clients.lists.client),
         clock=clock,
         saturation=Saturation(),

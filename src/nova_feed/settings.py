@@ -181,7 +181,7 @@ class Settings(BaseModel):
         gt=0,
         le=60,
         validation_alias=_env("NOVA_CLICKHOUSE_TIMEOUT_S"),
-        description="Deadline of a candidate query; then the fallback answers.",
+        description="Deadline of a query for a page; the fallback answers after a second at most.",
     )
     canary_url: str = Field(
         "",

@@ -9,7 +9,7 @@ from typing import Self, cast
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from nova_feed.cache.keys import FEED, LIST
 from nova_feed.cache.measured import MeasuredRedis
@@ -87,5 +87,7 @@ class ListCache:
 async def _call(answer: Awaitable[object]) -> object:
     try:
         return await answer
+    except OutOfMemoryError as error:  # nothing new is kept; what is kept can be read
+        raise StoreUnavailableError("valkey", "it is full", answers=True) from error
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error

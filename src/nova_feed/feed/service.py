@@ -22,11 +22,12 @@ from nova_feed.clock import Clock
 from nova_feed.errors import CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.allowance import Allowance
 from nova_feed.feed.assemble import Cut, cut
-from nova_feed.feed.breaker import Breaker
+from nova_feed.feed.breaker import CLOSED, Breaker
 from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
 from nova_feed.feed.inspect import Inspection, PostFacts, inspect
+from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
@@ -41,6 +42,8 @@ SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked a
 YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
 YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
 SOFT_PER_S = 60.0  # past so many a second, lists answer longer: a process at its limit answers first
+VALKEY_OPEN_S = 2.0  # a question costs 100 ms at most, and until it is asked no cursor goes on
+SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
 
@@ -81,11 +84,12 @@ class FeedService:
         self._signer, self._clock, self._facts = signer, clock, facts
         self._weights, self._saturation = weights, saturation
         self.clickhouse = Breaker("clickhouse", clock)
-        self.valkey = Breaker("valkey", clock)
+        self.valkey = Breaker("valkey", clock, open_s=VALKEY_OPEN_S)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
         self._proposals: Coalescer[Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
         )
+        self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._young = Allowance(clock, per_s=YOUNG_PER_S)
         self._soft = Allowance(clock, per_s=SOFT_PER_S)
@@ -98,7 +102,7 @@ class FeedService:
             frozen = await self._frozen(at)
             return await self._cut(frozen, at, limit, cache_hit=True)
         cached = await self._cached(viewer_id) if algo == "ch" else None
-        frozen = cached or await self.rank(viewer_id, algo=algo)
+        frozen = cached or await self._rank_once(viewer_id, algo)
         start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
         return await self._cut(frozen, start, limit, cache_hit=cached is not None)
 
@@ -124,6 +128,14 @@ class FeedService:
         except StoreUnavailableError:
             return False
 
+    async def _rank_once(self, viewer_id: int, algo: str) -> FrozenList:
+        """Requests of a viewer that come together share one list; one that gives up takes it from nobody."""
+        key = (viewer_id, algo)
+        if key not in self._ranking:
+            task = self._ranking[key] = asyncio.create_task(self.rank(viewer_id, algo=algo))
+            task.add_done_callback(lambda done: (self._ranking.pop(key), done.cancelled() or done.exception()))
+        return await asyncio.shield(self._ranking[key])
+
     async def warm(self, viewer_id: int) -> None:
         """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there."""
         await self._rank_quietly(viewer_id)
@@ -139,13 +151,28 @@ class FeedService:
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
         try:
             with timed("candidates", self._clock):
-                proposal = await self._proposals.get(viewer_id)
+                async with asyncio.timeout(patience_s(self.clickhouse, self._proposals.longest_s)):
+                    proposal = await self._proposals.get(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
             metrics.FALLBACKS.labels("feed", error.store, error.kind).inc()
             reason = f"{error.store}: {error.reason}"
             return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, reason)
+        except TimeoutError:
+            return await self._ahead_of_clickhouse(viewer_id)
         return await self._arrange(viewer_id, proposal, RANKED)
+
+    async def _ahead_of_clickhouse(self, viewer_id: int) -> FrozenList:
+        """A timeline; what ClickHouse says later is kept for the next page. Without a timeline it is waited for."""
+        log.warning("feed.fallback", viewer_id=viewer_id, store="clickhouse", reason=SILENT)
+        metrics.FALLBACKS.labels("feed", "clickhouse", "timeout").inc()
+        if self.valkey.state == CLOSED:
+            self._refresh(viewer_id)
+        try:
+            timeline = await self._timeline.propose(viewer_id)
+        except StoreUnavailableError:
+            return await self._arrange(viewer_id, await self._proposals.get(viewer_id), RANKED)
+        return await self._arrange(viewer_id, timeline, TIMELINE, f"clickhouse: {SILENT}")
 
     async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
         """Rank what was not seen; when that is too little, go on with what was."""
@@ -212,6 +239,10 @@ class FeedService:
         if age_ms <= YOUNG_AGE_MS or viewer_id in self._refreshing:
             return
         if (self._soft if age_ms > SOFT_AGE_MS else self._young).take():
+            self._refresh(viewer_id)
+
+    def _refresh(self, viewer_id: int) -> None:
+        if viewer_id not in self._refreshing:
             task = asyncio.create_task(self._rank_quietly(viewer_id))
             self._refreshing[viewer_id] = task
             task.add_done_callback(lambda _: self._refreshing.pop(viewer_id, None))
@@ -220,7 +251,7 @@ class FeedService:
         try:
             proposal = await self._proposals.get(viewer_id)
             frozen = await self._arrange(viewer_id, proposal, RANKED)
-            await self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True)
+            await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True))
             self._renewed(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)

@@ -148,6 +148,11 @@ DISK_FREE = _gauge(
     "Below a tenth: make room now; ClickHouse and PostgreSQL stop writing when it is full.",
 )  # fmt: skip
 DISK_SIZE = _gauge("disk_size_bytes", ("disk",), "Size of those disks.", "As disk_free_bytes.")
+BREAKER_TURNS = _counter(
+    "breaker_turns", ("store", "turn"),
+    "A store was left alone after failures in a row (opened), asked once (probed), found well again (closed).",
+    "opened: the store was away or too slow; many in an hour: see how long it takes to answer.",
+)  # fmt: skip
 SEEN_FALSE = _histogram(
     "seen_false_positive_rate", (),
     "Of rankings: the share of posts not seen that the viewer's Bloom filter takes for seen.",
