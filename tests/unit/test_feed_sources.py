@@ -78,6 +78,8 @@ def test_interactions_are_those_with_the_author_wherever_the_post_came_from() ->
 @pytest.mark.parametrize("relation", range(16))
 def test_each_bit_of_a_relation_is_one_rule(relation: int) -> None:
     rules = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING).rules
+    followees = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING).followees.tolist()
+    assert followees == ([10, 11] if relation & FOLLOWS else [11])
     lists = (rules.blocked_authors, rules.muted_authors, rules.unfollowed_authors)
     expected = [[10] if relation & bit else [] for bit in (BLOCKED, MUTED, UNFOLLOWED)]
     assert [authors.tolist() for authors in lists] == expected

@@ -135,7 +135,7 @@ class FeedService:
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
         weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
         ranked, again = self._split(proposal, had, weights)
-        return freeze(ranked, source, reason, again)
+        return freeze(ranked, source, reason, again, proposal.followees)
 
     def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
         now_ms = self._clock.now_ms()

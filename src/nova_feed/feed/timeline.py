@@ -45,6 +45,7 @@ class Timeline:
         try:
             async with self._pool.acquire(timeout=0.5) as connection:
                 rows = await connection.fetch(_ROWS, viewer_id)
+                followees = [row[1] for row in rows]
                 if len(rows) < FEW:
                     rows = [*rows, *await connection.fetch(_NEWEST, viewer_id, CANARY_AUTHOR)]
                 [(blocked, muted)] = await connection.fetch(_RULES, viewer_id)
@@ -61,4 +62,4 @@ class Timeline:
             blocked_authors=np.array(blocked, dtype=np.int64),
             muted_authors=np.array(muted, dtype=np.int64),
         )
-        return Proposal(candidates, rules)
+        return Proposal(candidates, rules, np.unique(np.array(followees, dtype=np.int64)))
