@@ -209,7 +209,7 @@ def audit(home: Path, viewers: int, limit: int, algo: str) -> None:
     """Read many feeds to the end and judge every page, as JSON; exit 1 when a law is broken or a feed unreadable."""
     from nova_feed.commands import audit as command
 
-    report = _run(command.run(_settings(home), _facts(home), viewers, limit, algo))
+    report = _run(command.run(_settings(home), _facts(home), viewers, limit, algo, Console(stderr=True)))
     click.echo(json.dumps(report.as_payload(), indent=1))
     if not report.lawful:
         sys.exit(1)

@@ -16,6 +16,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+from rich.console import Console
 
 from nova_feed.cache.lists import ListCache
 from nova_feed.clock import rfc3339
@@ -30,7 +31,7 @@ from nova_feed.settings import Settings
 
 AT_ONCE = 8  # viewers whose feeds are read at the same time
 TRIES, LONGEST_PAUSE_S = 4, 5.0  # of a request that is told to come back later
-EXAMPLES = 20
+EXAMPLES, TOLD_EVERY = 20, 100
 _VIEWERS = "SELECT id FROM users ORDER BY id LIMIT $1"
 _STANDING = """
 SELECT q.id, EXISTS (SELECT FROM follows f WHERE (f.follower_id, f.followee_id) = ($1, p.author_id)) AS followed, CASE
@@ -112,18 +113,21 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What an audit reads: the API, and the two stores that judge it."""
+    """What an audit reads: the API, with the parameters of every page, and the two stores that judge it."""
 
     http: httpx.AsyncClient
     pool: asyncpg.Pool
     lists: ListCache
     signer: CursorSigner
+    parameters: Mapping[str, str | int]
 
 
-async def run(settings: Settings, facts: Mapping[str, Any], viewers: int, limit: int, algo: str) -> Report:
-    """Walk the feeds of the first ``viewers`` people, ``limit`` posts a page.
+async def run(
+    settings: Settings, facts: Mapping[str, Any], viewers: int, limit: int, algo: str, console: Console
+) -> Report:
+    """Walk the feeds of the first ``viewers`` people, ``limit`` posts a page; ``console`` is told how far it is.
 
-    Raises SettingsError without the secrets of tokens and cursors, StoreUnavailableError when PostgreSQL is away.
+    Raises SettingsError without the secret of tokens, and asyncpg's error or OSError when PostgreSQL is away.
     """
     report, start = Report(), time.monotonic()
     lists = ListCache.connect(settings.redis_url)
@@ -132,36 +136,36 @@ async def run(settings: Settings, facts: Mapping[str, Any], viewers: int, limit:
             asyncpg.create_pool(settings.postgres_url, min_size=0, max_size=AT_ONCE, command_timeout=30) as pool,
             httpx.AsyncClient(base_url=facts["api_url"], timeout=10) as http,
         ):
-            stack = Stack(http, pool, lists, CursorSigner(settings.cursor_secret.get_secret_value()))
+            signer = CursorSigner(settings.cursor_secret.get_secret_value())
+            stack = Stack(http, pool, lists, signer, {"limit": limit, "algo": algo})
             people = iter([row[0] for row in await pool.fetch(_VIEWERS, viewers)])
             async with asyncio.TaskGroup() as group:
                 for _ in range(AT_ONCE):
-                    group.create_task(_read_all(stack, settings, people, limit, algo, report))
+                    group.create_task(_read_all(stack, settings, people, report, console))
     finally:
         await lists.close()
     report.seconds = time.monotonic() - start
     return report
 
 
-async def _read_all(
-    stack: Stack, settings: Settings, people: Iterator[int], limit: int, algo: str, report: Report
-) -> None:
+async def _read_all(stack: Stack, settings: Settings, people: Iterator[int], report: Report, console: Console) -> None:
     for viewer in people:
         token = mint_for(settings, viewer, "", 3600)
         report.viewers += 1
         try:
-            await Visit(stack, viewer, token, limit, algo, report).read()
+            await Visit(stack, viewer, token, report).read()
         except (AuditError, httpx.HTTPError) as error:
             report.errors[str(error) or type(error).__name__] += 1
+        if report.viewers % TOLD_EVERY == 0:
+            console.print(f"{report.viewers:,} feeds, {report.pages:,} pages", style="dim", highlight=False)
 
 
 class Visit:
     """One viewer's feed, read from the first page to the last."""
 
-    def __init__(self, stack: Stack, viewer_id: int, token: str, limit: int, algo: str, report: Report) -> None:
+    def __init__(self, stack: Stack, viewer_id: int, token: str, report: Report) -> None:
         self._stack, self._viewer, self._report = stack, viewer_id, report
         self._headers = {"Authorization": f"Bearer {token}"}
-        self._parameters: dict[str, str | int] = {"limit": limit, "algo": algo}
         self._frozen: FrozenList | None = None
 
     async def read(self) -> None:
@@ -247,7 +251,7 @@ class Visit:
         return found if rfc3339(found.as_of_ms) == body["as_of"] else None
 
     async def _ask(self, cursor: str | None) -> Mapping[str, Any]:
-        parameters = self._parameters | ({} if cursor is None else {"cursor": cursor})
+        parameters = {**self._stack.parameters, **({} if cursor is None else {"cursor": cursor})}
         for last in (*[False] * (TRIES - 1), True):
             answer = await self._stack.http.get("/api/v1/feed", params=parameters, headers=self._headers)
             if answer.status_code == httpx.codes.OK:
