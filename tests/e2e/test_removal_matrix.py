@@ -196,7 +196,7 @@ async def crowd(stack: LocalStack) -> AsyncIterator[Crowd]:
         last = Reader(api, viewers[-5], stack.token(viewers[-5]))  # the last four are for suggestions
 
         async def there() -> bool:
-            return len(set(authors) & set(of_posts(await last.page(limit=50)).posts.values())) >= 20
+            return len(set(authors) & set(of_posts(await last.page(limit=50)).posts.values())) >= 2 * ROUNDS
 
         await eventually(there, READY_S)
     yield Crowd(viewers)
