@@ -214,6 +214,21 @@ def daily(home: Path, day: datetime | None, csv: bool, send: bool) -> None:
     _run(command.run(_of_servers(home), day.date() if day else None, _console(), csv=csv, send=send))
 
 
+@nova.command()
+@HOME
+@click.option("--viewers", type=click.IntRange(1), default=1000, show_default=True, help="How many people's feeds.")
+@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True, help="Posts a page.")
+@click.option("--algo", type=click.Choice(["ch", "timeline"]), default="ch", show_default=True)
+def audit(home: Path, viewers: int, limit: int, algo: str) -> None:
+    """Read many feeds to the end and judge every page, as JSON; exit 1 when a law is broken or a feed unreadable."""
+    from nova_feed.commands import audit as command
+
+    report = _run(command.run(_settings(home), _facts(home), viewers, limit, algo, Console(stderr=True)))
+    click.echo(json.dumps(report.as_payload(), indent=1))
+    if not report.lawful:
+        sys.exit(1)
+
+
 @nova.command(hidden=True)
 def docs() -> None:
     """Write the documents that follow from the code, below the present folder."""

@@ -38,7 +38,7 @@ def test_without_a_stack_and_without_a_url_a_command_says_how_to_get_one(tmp_pat
     assert refusal(nova(tmp_path, command)).startswith("no stack runs in .nova, and none of POSTGRES_URL, ")
 
 
-@pytest.mark.parametrize("command", ["status", "simulate --seconds 1"])
+@pytest.mark.parametrize("command", ["status", "simulate --seconds 1", "audit"])
 def test_what_needs_the_local_stack_says_how_to_start_it(tmp_path: Path, command: str) -> None:
     assert refusal(nova(tmp_path, command)) == "no stack runs in .nova: `nova up` starts one"
 

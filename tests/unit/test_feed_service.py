@@ -106,7 +106,7 @@ def proposal(viewer: int, posts: Sequence[int], clock: VirtualClock, source: Sou
     candidates = Candidates.make(
         post_id=ids, author_id=100 + ids % 20, created_ms=clock.now_ms() - ids * 60_000, sources=source
     )
-    return Proposal(candidates, ViewerRules(viewer))
+    return Proposal(candidates, ViewerRules(viewer), np.unique(candidates.author_id))
 
 
 @dataclass

@@ -181,7 +181,7 @@ class FeedService:
         start = self._clock.monotonic()
         ranked, again = self._split(proposal, had, weights)
         tell_ranking(ranked, had=int(had.sum()), again=again, seconds=self._clock.monotonic() - start)
-        return freeze(ranked, source, reason, again, cold=proposal.cold)
+        return freeze(ranked, source, reason, again, followees=proposal.followees, cold=proposal.cold)
 
     def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
         now_ms = self._clock.now_ms()
