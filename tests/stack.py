@@ -41,8 +41,13 @@ class LocalStack:
 
     def up(self) -> None:
         """Start, with the small sample network; returns when the first feed was served."""
-        done = self.nova("up", "--detach", "--demo")
+        done = self.nova("up", "--detach", "--demo", NOVA_RUNTIME_FILE=str(self.runtime_file))
         assert done.returncode == 0, f"{done.stderr}\n{self.log()}"
+
+    @property
+    def runtime_file(self) -> Path:
+        """The file of flags and configuration that the worker follows; nobody has written it yet."""
+        return self.home / "runtime.json"
 
     @property
     def facts(self) -> dict[str, Any]:

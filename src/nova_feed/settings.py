@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 
 from nova_feed.errors import SettingsError
 
-SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET")
+SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET", "NOVA_ADMIN_TOKEN")
 _INTERNAL = ("NOVA_PART", "NOVA_CDC_PASSWORD")
 
 
@@ -191,6 +191,16 @@ class Settings(BaseModel):
     canary_every_s: float = Field(
         15.0, ge=1, le=3600, validation_alias=_env("NOVA_CANARY_EVERY_S"), description="Pause between its rounds."
     )
+    runtime_file: str = Field(
+        "",
+        validation_alias=_env("NOVA_RUNTIME_FILE"),
+        description="JSON file of flags and configuration that the worker follows; empty: none.",
+    )
+    admin_token: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_env("NOVA_ADMIN_TOKEN"),
+        description="Token with the scope admin that `nova admin` sends; empty: it mints one with NOVA_JWT_SECRET.",
+    )
     shutdown_s: int = Field(
         10,
         ge=1,
@@ -208,7 +218,7 @@ class Settings(BaseModel):
             raise ValueError("must be a URL such as scheme://user:password@host:port/name")
         return value
 
-    @field_validator("jwt_secret", "cursor_secret")
+    @field_validator("jwt_secret", "cursor_secret", "admin_token")
     @classmethod
     def _is_long_enough(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value()) < 32:

@@ -30,20 +30,21 @@ from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
 from nova_feed.ops import metrics
-from nova_feed.ranking import Candidates, Ranked, Saturation, ViewerRules, Weights, rank
+from nova_feed.ranking import Candidates, Ranked, ViewerRules, Weights, rank
+from nova_feed.runtime import Live
 
 Flags = npt.NDArray[np.bool_]
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
-SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
-YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
-YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
+SWITCHED_OFF = "use_ch_ranking is off"
+YOUNG_PER_S = 20.0  # so many lists a second are ranked anew when young, in one process: a tenth of a core
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """One page: rows of a frozen list in the order shown. ``reason`` says why a fallback answered."""
+    """One page: rows of a frozen list in the order shown. ``reason`` says why the timeline answered though nobody asked
+    for it; ``fallback``: because a store was away."""
 
     frozen: FrozenList
     cut: Cut
@@ -69,12 +70,11 @@ class FeedService:
         seen: SeenCache,
         signer: CursorSigner,
         clock: Clock,
-        weights: Weights,
-        saturation: Saturation,
+        runtime: Live,
     ) -> None:
         self._timeline, self._rules, self._lists, self._seen = timeline, rules, lists, seen
         self._signer, self._clock, self._facts = signer, clock, facts
-        self._weights, self._saturation = weights, saturation
+        self._runtime = runtime
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
@@ -90,7 +90,9 @@ class FeedService:
             at = self._signer.decode(cursor, viewer_id)
             frozen = await self._frozen(at)
             return await self._cut(frozen, at, limit, cache_hit=True)
-        cached = await self._cached(viewer_id) if algo == "ch" else None
+        runtime = self._runtime.now
+        may_be_cached = algo == "ch" and runtime.use_ch_ranking and runtime.enable_caching
+        cached = await self._cached(viewer_id) if may_be_cached else None
         frozen = cached or await self.rank(viewer_id, algo=algo)
         start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
         return await self._cut(frozen, start, limit, cache_hit=cached is not None)
@@ -110,21 +112,27 @@ class FeedService:
         return frozen
 
     async def warm(self, viewer_id: int) -> None:
-        """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there."""
-        await self._rank_quietly(viewer_id)
+        """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there, and used."""
+        if self._runtime.now.use_ch_ranking:
+            await self._rank_quietly(viewer_id)
 
     async def inspect(self, viewer_id: int, post_id: int) -> Inspection:
         """Where this post stands for this viewer as of now, and why. Raises StoreUnavailableError."""
         facts, proposal = await asyncio.gather(self._facts.read(viewer_id, post_id), self._proposals.get(viewer_id))
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
-        ranked, again = self._split(proposal, had, self._weights)
+        ranked, again = self._split(proposal, had, self._runtime.now.weights)
         seen = frozenset(proposal.candidates.post_id[had].tolist())
         return inspect(ranked, again, seen, post_id, facts, viewer_id)
 
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
+        runtime = self._runtime.now
+        if not runtime.use_ch_ranking:
+            return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, SWITCHED_OFF)
         try:
             proposal = await self._proposals.get(viewer_id)
         except StoreUnavailableError as error:
+            if not runtime.enable_fallback:
+                raise
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
             reason = f"{error.store}: {error.reason}"
             return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, reason)
@@ -133,7 +141,7 @@ class FeedService:
     async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
         """Rank what was not seen; when that is too little, go on with what was."""
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
-        weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
+        weights = TIMELINE_WEIGHTS if source == TIMELINE else self._runtime.now.weights
         ranked, again = self._split(proposal, had, weights)
         return freeze(ranked, source, reason, again)
 
@@ -162,7 +170,7 @@ class FeedService:
             now_ms=now_ms,
             weights=weights,
             rules=rules,
-            saturation=self._saturation,
+            saturation=self._runtime.now.saturation,
             history=shown,
             start=0 if after is None else len(after),
             limit=LONGEST,
@@ -179,8 +187,11 @@ class FeedService:
             frozen = decode(body)
         except ValueError:  # another version's list, found while versions change: as good as none
             return None
+        runtime = self._runtime.now
+        if frozen.weights.version != runtime.weights.version:  # ranked in another way than would be now
+            return None
         age_ms = self._clock.now_ms() - frozen.as_of_ms
-        if age_ms > SOFT_AGE_MS or (age_ms > YOUNG_AGE_MS and self._young.take()):
+        if age_ms > runtime.soft_age_ms or (age_ms > runtime.young_age_ms and self._young.take()):
             self._refresh(viewer_id)
         return frozen
 
@@ -214,14 +225,14 @@ class FeedService:
             served=at.served,
             tail=at.tail,
             limit=limit,
-            rule=self._saturation,
+            rule=self._runtime.now.saturation,
         )
         return Page(
             frozen,
             part,
             self._next(frozen, at, part),
             cache_hit,
-            fallback=bool(frozen.reason),
+            fallback=frozen.reason not in ("", SWITCHED_OFF),
             reason=frozen.reason,
             first_position=at.served,
             newer=await newer,

@@ -37,8 +37,10 @@ ROUTES = (
 OpenState = Callable[[], AbstractAsyncContextManager[ApiState]]
 
 
-def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = ()) -> Starlette:
-    """The application; ``open_state`` makes and closes what a process holds."""
+def create_app(
+    open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = (), more: Sequence[Route] = ()
+) -> Starlette:
+    """The application; ``open_state`` makes and closes what a process holds; ``more``: routes of this listener."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -52,7 +54,7 @@ def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] 
         allow_headers=["authorization", "content-type", "x-request-id"], expose_headers=["x-request-id"], max_age=600,
     )  # fmt: skip
     return Starlette(
-        routes=list(ROUTES),
+        routes=[*ROUTES, *more],
         middleware=[Middleware(Observe, clock=clock), *([cors] if cors_origins else [])],
         exception_handlers={HTTPException: problems.http_error, **dict.fromkeys(problems.TABLE, problems.answer)},
         lifespan=lifespan,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from nova_feed.clock import rfc3339
 from nova_feed.feed.inspect import Inspection, Standing
-from nova_feed.feed.service import TIMELINE, Page
+from nova_feed.feed.service import SWITCHED_OFF, TIMELINE, Page
 from nova_feed.ops import metrics
 from nova_feed.ranking import Source, explain
 from nova_feed.serving.observe import tell
@@ -112,7 +112,8 @@ def _posts(page: Page, query: FeedQuery) -> list[FeedPost]:
 
 
 def _record(request: Request, user_id: int, query: FeedQuery, body: FeedResponse, page: Page) -> None:
-    metrics.FEED_REQUESTS.labels(query.algo, body.source, str(body.cache_hit).lower()).inc()
+    algo = TIMELINE if page.reason == SWITCHED_OFF else query.algo  # ch with a timeline counts as fallback
+    metrics.FEED_REQUESTS.labels(algo, body.source, str(body.cache_hit).lower()).inc()
     metrics.POSTS_REMOVED.inc(page.cut.removed)
     tell(
         request.scope, user_id=user_id, algo=query.algo, limit=query.limit, posts=len(body.posts),

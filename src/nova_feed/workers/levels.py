@@ -14,6 +14,7 @@ from nova_feed.errors import StoreUnavailableError
 from nova_feed.ops import metrics
 
 log = structlog.get_logger(__name__)
+LONGEST_S = 3.0  # of a question that somebody waits for
 GROUPS = ("nova_cdc", "events_group", "nova_relations")
 _PENDING = """
 SELECT count(*) AS requests, coalesce(sum(cardinality(positions)), 0)::bigint AS events, min(accepted_ms) AS oldest_ms
@@ -38,6 +39,28 @@ async def watch(pool: asyncpg.Pool, lag: Lag, clock: Clock, groups: Sequence[str
             except StoreUnavailableError as error:
                 log.warning("levels.unknown", store=error.store, group=group, reason=error.reason)
         await asyncio.sleep(every_s)
+
+
+async def lag_or_none(lag: Lag, groups: Sequence[str] = GROUPS) -> dict[str, dict[str, int] | None]:
+    """Consumer group -> topic -> records before it; None for one that nobody answered about within ``LONGEST_S``."""
+
+    async def one(group: str) -> dict[str, int] | None:
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                return dict(await lag(group))
+        except (StoreUnavailableError, TimeoutError):
+            return None
+
+    return dict(zip(groups, await asyncio.gather(*map(one, groups)), strict=True))
+
+
+async def pending_or_none(pool: asyncpg.Pool, now_ms: int) -> tuple[int | None, float | None]:
+    """As ``pending``; Nones when PostgreSQL does not answer within ``LONGEST_S``."""
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            return await pending(pool, now_ms)
+    except POSTGRES_AWAY:
+        return None, None
 
 
 async def pending(pool: asyncpg.Pool | asyncpg.Connection, now_ms: int) -> tuple[int, float]:
