@@ -20,7 +20,8 @@ from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.service import FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import Timeline
-from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules, Weights
+from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules
+from nova_feed.runtime import Live, Runtime
 from tests.caches import ListsInMemory, SeenInMemory
 from tests.unit.test_clock import VirtualClock
 
@@ -139,8 +140,8 @@ class World:
         self.seen, self.readings = SeenInMemory(), list[Reading]()
         self.service = FeedService(
             sources=self.clickhouse, timeline=PostgreSQL(self.truth), rules=RulesOfTruth(self.truth), facts=NoFacts(),
-            lists=ListsInMemory(), seen=self.seen, signer=self.signer, clock=self.clock, weights=Weights(),
-            saturation=RULE,
+            lists=ListsInMemory(), seen=self.seen, signer=self.signer, clock=self.clock,
+            runtime=Live(Runtime()),
         )  # fmt: skip
 
     async def open(self, limit: int, algo: str = "ch") -> None:

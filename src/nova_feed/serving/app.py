@@ -42,8 +42,10 @@ ROUTES = (
 OpenState = Callable[[], AbstractAsyncContextManager[ApiState]]
 
 
-def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = ()) -> Starlette:
-    """The application; ``open_state`` makes and closes what a process holds."""
+def create_app(
+    open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = (), more: Sequence[Route] = ()
+) -> Starlette:
+    """The application; ``open_state`` makes and closes what a process holds; ``more``: routes of this listener."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -57,7 +59,7 @@ def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] 
         allow_headers=["authorization", "content-type", "x-request-id"], expose_headers=["x-request-id"], max_age=600,
     )  # fmt: skip
     app = Starlette(
-        routes=list(ROUTES),
+        routes=[*ROUTES, *more],
         middleware=[
             Middleware(HotFeed, clock=clock),
             Middleware(Observe, clock=clock),
