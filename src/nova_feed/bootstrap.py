@@ -12,6 +12,7 @@ import asyncpg
 from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
+from nova_feed.cache.backlogs import Backlogs
 from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
@@ -36,6 +37,7 @@ from nova_feed.ops.health import Check
 from nova_feed.ranking import Saturation, Weights
 from nova_feed.serving.app import create_app
 from nova_feed.serving.auth import TokenVerifier
+from nova_feed.serving.charge import limits
 from nova_feed.serving.keys import key_source
 from nova_feed.serving.state import ApiState
 from nova_feed.settings import Settings
@@ -173,6 +175,7 @@ async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "
                 publisher=publisher,
                 seen=SeenCache(clients.lists.client),
                 verifier=verifier,
+                limits=limits(settings, Backlogs(clients.lists.client).spend, clock),
                 checks=clients.checks(settings),
                 clock=clock,
                 show_metrics=host in LOOPBACK,

@@ -39,3 +39,11 @@ class InvalidInputError(NovaError):
     def __init__(self, detail: str, errors: list[dict[str, object]] | None = None) -> None:
         super().__init__(detail)
         self.errors = errors or []
+
+
+class RateLimitedError(NovaError):
+    """The caller has spent its rate limit. ``retry_after_s``: whole seconds until the same request would be allowed."""
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s

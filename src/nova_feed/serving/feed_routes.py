@@ -15,7 +15,7 @@ from nova_feed.ranking import Source, explain
 from nova_feed.serving.observe import tell
 from nova_feed.serving.query import FeedQuery, feed_query, post_id
 from nova_feed.serving.schemas import FeedPost, FeedResponse, FeedSource, InspectionResponse
-from nova_feed.serving.state import principal_of, state_of
+from nova_feed.serving.state import reader_of, state_of
 
 _SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bits in range(16)}
 
@@ -24,7 +24,7 @@ async def feed(request: Request) -> Response:
     """The caller's own feed: a page of ranked posts, and a cursor to the next one."""
     state = state_of(request)
     start = state.clock.monotonic()
-    principal = await principal_of(request)
+    principal = await reader_of(request)
     query = feed_query(request.query_params)
     page = await state.feed.page(principal.user_id, algo=query.algo, limit=query.limit, cursor=query.cursor)
     took_ms = round((state.clock.monotonic() - start) * 1000, 2)
@@ -50,7 +50,7 @@ async def why_not_post(request: Request) -> Response:
 
 async def _inspect(request: Request) -> Inspection:
     state = state_of(request)
-    principal = await principal_of(request)
+    principal = await reader_of(request)
     found = await state.feed.inspect(principal.user_id, post_id(request.query_params))
     tell(
         request.scope, user_id=principal.user_id, post_id=found.post_id, standing=found.standing.value, rule=found.rule

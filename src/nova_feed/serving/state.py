@@ -10,13 +10,15 @@ from starlette.requests import Request
 
 from nova_feed.cache.seen import SeenCache
 from nova_feed.clock import Clock
+from nova_feed.errors import UnauthorizedError
 from nova_feed.feed.service import FeedService
 from nova_feed.feed.suggestions import Suggestions
 from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
-from nova_feed.ops.health import Check
+from nova_feed.ops.health import Check, PartHealth
 from nova_feed.serving.auth import Principal, TokenVerifier
+from nova_feed.serving.charge import Limits, address_of, charge
 
 
 @dataclass(slots=True)
@@ -30,10 +32,12 @@ class ApiState:
     publisher: Publisher
     seen: SeenCache
     verifier: TokenVerifier
+    limits: Limits
     checks: Mapping[str, Check]
     clock: Clock
     show_metrics: bool
     stopping: bool = field(default=False)
+    checking: asyncio.Task[dict[str, PartHealth]] | None = field(default=None)  # the check of all parts under way
     behind: set[asyncio.Task[None]] = field(default_factory=set)  # what goes on behind an answer
 
 
@@ -44,5 +48,17 @@ def state_of(request: Request) -> ApiState:
 
 
 async def principal_of(request: Request) -> Principal:
-    """Who asks. Raises UnauthorizedError."""
-    return await state_of(request).verifier.verify(request.headers.getlist("authorization"))
+    """Who asks. Raises UnauthorizedError; RateLimitedError for an address that went on without a valid token."""
+    state = state_of(request)
+    try:
+        return await state.verifier.verify(request.headers.getlist("authorization"))
+    except UnauthorizedError:
+        await charge(request, state.limits.anonymous, address_of(request))
+        raise
+
+
+async def reader_of(request: Request) -> Principal:
+    """Who asks, charged one read. Raises UnauthorizedError, RateLimitedError."""
+    principal = await principal_of(request)
+    await charge(request, state_of(request).limits.reads_of(principal), str(principal.user_id))
+    return principal

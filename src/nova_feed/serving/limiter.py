@@ -1,0 +1,109 @@
+"""Rate limits across processes, without asking anybody before a request is answered.
+
+Each process judges by its own view of a caller's backlog and reports behind the answer what it let through; the answer
+of Valkey, which knows what the others reported, corrects the view. So W processes together allow at most W times two
+chunks (two hundredths of the quota) beyond the limit, and that once, not in each window: what is reported counts. What
+is reported late is earned back late, so it may be as much less, too. When Valkey is away each process keeps the whole
+limit by itself, and what was spent meanwhile is not charged later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from nova_feed.clock import Clock
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
+from nova_feed.serving.gcra import Quota, Verdict, judge
+
+Spend = Callable[[str, str, float, float], Awaitable[float]]
+MOST_CALLERS = 20_000
+ALONE_S = 1.0  # so long Valkey is not asked after it did not answer
+_NEAR_THE_END = 10  # chunks left: from here on every request is reported
+_AT_ONCE = 8  # reports of one limit under way
+
+
+class _Account:
+    """One caller: ``free_at`` (monotonic) is when its backlog is gone; ``open`` units are not known to be reported."""
+
+    __slots__ = ("free_at", "open", "report")
+
+    def __init__(self) -> None:
+        self.free_at, self.open = 0.0, 0
+        self.report: asyncio.Task[None] | None = None
+
+
+class Limiter:
+    """One limit. Keeps the accounts of the ``most`` callers that asked last; who is forgotten starts anew here."""
+
+    def __init__(self, name: str, quota: Quota, spend: Spend, clock: Clock, *, most: int = MOST_CALLERS) -> None:
+        self.name, self.quota = name, quota
+        self._spend, self._clock, self._most = spend, clock, most
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self._alone_until = 0.0
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    async def take(self, caller: str, units: int = 1) -> Verdict:
+        """Spend ``units`` if the caller has as many left; all of them or none.
+
+        Waits for nobody, unless the caller spends two chunks before a report under way is answered (0.1 s at most).
+        """
+        account = self._account(caller)
+        while account.open and account.open + units > 2 * self.quota.chunk and not self._alone:
+            # A report in full flight is the only one there is: others wait for the same.
+            await asyncio.wait([account.report or self._start_report(caller, account)])
+        now = self._clock.monotonic()
+        backlog_s = max(0.0, account.free_at - now)
+        verdict = judge(self.quota, backlog_s, units)
+        if not verdict.allowed:
+            metrics.RATE_LIMITED.labels(self.name).inc()
+            return verdict
+        account.free_at = now + backlog_s + units * self.quota.interval_s
+        if not self._alone:
+            account.open += units
+            chunk = self.quota.chunk
+            due = account.open >= chunk or verdict.remaining < _NEAR_THE_END * chunk
+            if due and account.report is None:
+                self._start_report(caller, account)
+        return verdict
+
+    @property
+    def _alone(self) -> bool:
+        return self._clock.monotonic() < self._alone_until
+
+    def _account(self, caller: str) -> _Account:
+        account = self._accounts.get(caller)
+        if account is None:
+            if len(self._accounts) >= self._most:
+                self._accounts.popitem(last=False)
+            account = self._accounts[caller] = _Account()
+        else:
+            self._accounts.move_to_end(caller)
+        return account
+
+    def _start_report(self, caller: str, account: _Account) -> asyncio.Task[None]:
+        account.report = asyncio.create_task(self._report(caller, account))
+        return account.report
+
+    async def _report(self, caller: str, account: _Account) -> None:
+        units, interval_s = 0, self.quota.interval_s
+        try:
+            async with self._turns:
+                units = account.open
+                backlog_s = await self._spend(self.name, caller, units * interval_s, self.quota.window_s)
+        except StoreUnavailableError:
+            self._alone_until = self._clock.monotonic() + ALONE_S
+            metrics.RATE_REPORTS.labels("failed").inc()
+        else:
+            # The own view is never above the truth; the larger of both holds when Valkey has lost its keys, too.
+            since_s = (account.open - units) * interval_s
+            account.free_at = max(account.free_at, self._clock.monotonic() + backlog_s + since_s)
+            metrics.RATE_REPORTS.labels("done").inc()
+        finally:
+            account.open -= units
+            account.report = None
