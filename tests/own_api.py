@@ -36,13 +36,13 @@ def environment_of(stack: LocalStack) -> dict[str, str]:
 
 
 @contextmanager
-def own_api(stack: LocalStack, **changes: str) -> Iterator[str]:
-    """``nova api`` with these settings; its URL. Its log is in the failure when it does not start."""
+def own_api(stack: LocalStack, log: Path | None = None, **changes: str) -> Iterator[str]:
+    """``nova api`` with these settings ("": not set); its URL. Its log goes to ``log``."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="nova-test-") as folder:
         metrics = Path(folder) / "metrics"
         metrics.mkdir()
-        log = Path(folder) / "log"
+        log = log or Path(folder) / "log"
         given = {"HTTP_PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(metrics), **changes}
         environment = {name: value for name, value in (environment_of(stack) | given).items() if value}
         with log.open("wb") as output:

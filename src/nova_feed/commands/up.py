@@ -145,7 +145,9 @@ def _tell(facts: dict[str, Any], console: Console) -> None:
     console.print(f"API    {facts['api_url']}   (OpenAPI at /openapi.json)", highlight=False)
     console.print(f"admin  {facts['admin_url']}   (metrics at /metrics)", highlight=False)
     console.print("\nTry it:", highlight=False)
-    curl = f"curl -s -H 'Authorization: Bearer {facts['token']}' '{facts['api_url']}/api/v1/feed?limit=5&explain=true'"
+    # A token is shown to the person at the terminal; what goes into a log file says where one is.
+    token = facts["token"] if console.is_terminal else "$(nova token 1)"
+    curl = f'curl -s -H "Authorization: Bearer {token}" "{facts["api_url"]}/api/v1/feed?limit=5&explain=true"'
     console.print(curl, highlight=False, soft_wrap=True, markup=False)
     console.print(
         "\nCtrl-C or `nova down` stops it; `nova status` shows it; its data stays.\n", style="dim", highlight=False

@@ -50,8 +50,12 @@ class Verdict:
 def judge(quota: Quota, backlog_s: float, units: int) -> Verdict:
     """Whether ``units`` more may be spent on top of a backlog, and what is left afterwards. Changes nothing."""
     interval_s = quota.interval_s
-    over_s = backlog_s + units * interval_s - quota.window_s
-    allowed = over_s <= interval_s * _ROUNDING
-    after_s = backlog_s + units * interval_s if allowed else backlog_s
-    remaining = int((quota.window_s - after_s) / interval_s + _ROUNDING)
-    return Verdict(quota, 0.0 if allowed else over_s, max(0, remaining), max(0.0, after_s))
+    after_s = backlog_s + units * interval_s
+    over_s = after_s - quota.window_s
+    if over_s > interval_s * _ROUNDING:
+        return Verdict(quota, over_s, _left(quota, backlog_s), backlog_s)
+    return Verdict(quota, 0.0, _left(quota, after_s), after_s)
+
+
+def _left(quota: Quota, backlog_s: float) -> int:
+    return max(0, int((quota.window_s - backlog_s) * quota.units / quota.window_s + _ROUNDING))

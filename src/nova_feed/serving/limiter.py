@@ -40,7 +40,7 @@ class Limiter:
 
     def __init__(self, name: str, quota: Quota, spend: Spend, clock: Clock, *, most: int = MOST_CALLERS) -> None:
         self.name, self.quota = name, quota
-        self._spend, self._clock, self._most = spend, clock, most
+        self._spend, self._clock, self._most, self._chunk = spend, clock, most, quota.chunk
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._alone_until = 0.0
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -53,28 +53,23 @@ class Limiter:
 
         Waits for nobody, unless the caller spends two chunks before a report under way is answered (0.1 s at most).
         """
-        account = self._account(caller)
-        while account.open and account.open + units > 2 * self.quota.chunk and not self._alone:
-            # A report in full flight is the only one there is: others wait for the same.
+        account, now, chunk = self._account(caller), self._clock.monotonic(), self._chunk
+        while account.open and account.open + units > 2 * chunk and now >= self._alone_until:
+            # One report of a caller is under way at a time: all that would spend more wait for the same one.
             await asyncio.wait([account.report or self._start_report(caller, account)])
-        now = self._clock.monotonic()
+            now = self._clock.monotonic()
         backlog_s = max(0.0, account.free_at - now)
         verdict = judge(self.quota, backlog_s, units)
         if not verdict.allowed:
             metrics.RATE_LIMITED.labels(self.name).inc()
             return verdict
-        account.free_at = now + backlog_s + units * self.quota.interval_s
-        if not self._alone:
+        account.free_at = now + verdict.full_in_s
+        if now >= self._alone_until:
             account.open += units
-            chunk = self.quota.chunk
             due = account.open >= chunk or verdict.remaining < _NEAR_THE_END * chunk
             if due and account.report is None:
                 self._start_report(caller, account)
         return verdict
-
-    @property
-    def _alone(self) -> bool:
-        return self._clock.monotonic() < self._alone_until
 
     def _account(self, caller: str) -> _Account:
         account = self._accounts.get(caller)
