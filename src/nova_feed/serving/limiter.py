@@ -4,12 +4,13 @@ Each process judges by its own view of a caller's backlog and reports behind the
 of Valkey, which knows what the others reported, corrects the view. So W processes together allow at most W times two
 chunks (two hundredths of the quota) beyond the limit, and that once, not in each window: what is reported counts. What
 is reported late is earned back late, so it may be as much less, too. When Valkey is away each process keeps the whole
-limit by itself, and what was spent meanwhile is not charged later.
+limit by itself; what it let through meanwhile and is not yet earned back is charged when Valkey answers again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
@@ -64,11 +65,10 @@ class Limiter:
             metrics.RATE_LIMITED.labels(self.name).inc()
             return verdict
         account.free_at = now + verdict.full_in_s
-        if now >= self._alone_until:
-            account.open += units
-            due = account.open >= chunk or verdict.remaining < _NEAR_THE_END * chunk
-            if due and account.report is None:
-                self._start_report(caller, account)
+        account.open += units
+        due = account.open >= chunk or verdict.remaining < _NEAR_THE_END * chunk
+        if due and account.report is None and now >= self._alone_until:
+            self._start_report(caller, account)
         return verdict
 
     def _account(self, caller: str) -> _Account:
@@ -86,19 +86,25 @@ class Limiter:
         return account.report
 
     async def _report(self, caller: str, account: _Account) -> None:
-        units, interval_s = 0, self.quota.interval_s
+        interval_s = self.quota.interval_s
         try:
             async with self._turns:
-                units = account.open
-                backlog_s = await self._spend(self.name, caller, units * interval_s, self.quota.window_s)
-        except StoreUnavailableError:
+                known = account.open
+                backlog_s = await self._spend(self.name, caller, self._owed(account) * interval_s, self.quota.window_s)
+        except StoreUnavailableError:  # what is open stays so
             self._alone_until = self._clock.monotonic() + ALONE_S
             metrics.RATE_REPORTS.labels("failed").inc()
         else:
+            account.open -= known
             # The own view is never above the truth; the larger of both holds when Valkey has lost its keys, too.
-            since_s = (account.open - units) * interval_s
-            account.free_at = max(account.free_at, self._clock.monotonic() + backlog_s + since_s)
+            account.free_at = max(account.free_at, self._clock.monotonic() + backlog_s + account.open * interval_s)
             metrics.RATE_REPORTS.labels("done").inc()
         finally:
-            account.open -= units
             account.report = None
+
+    def _owed(self, account: _Account) -> int:
+        """Units to report. More than two chunks are open only after Valkey was away: then part is earned back."""
+        if account.open <= 2 * self._chunk:
+            return account.open
+        backlog_s = max(0.0, account.free_at - self._clock.monotonic())
+        return min(account.open, math.ceil(backlog_s / self.quota.interval_s))
