@@ -52,8 +52,10 @@ async def test_whoever_is_refused_is_told_when_to_come_again_and_that_is_true() 
     clock = VirtualClock()
     limit = Limiter("reads", Quota(10), BacklogsInMemory(clock).spend, clock)
     await charge(request(), limit, "7", 10)
+    asked = request()
     with pytest.raises(RateLimitedError, match=r"'reads' is 10 in 60 s; try again in 18 s") as refused:
-        await charge(request(), limit, "7", 3)
+        await charge(asked, limit, "7", 3)
+    assert asked.scope["told"] == {"limited": "reads", "caller": "7"}, "the log names the caller"
     clock.pass_s(refused.value.retry_after_s)
     await charge(request(), limit, "7", 3)
 

@@ -71,7 +71,7 @@ DISCOVERY_REQUESTS = _counter(
 )  # fmt: skip
 RATE_LIMITED = _counter(
     "rate_limited", ("limit",), "Requests refused with 429, by the limit they ran into.",
-    "One caller: the log has its user_id (problem rate-limited); many: the limit is too low (NOVA_LIMIT_*).",
+    "The log names limit and caller (limited=, caller=). One caller: talk to it; many: raise NOVA_LIMIT_*.",
 )  # fmt: skip
 RATE_REPORTS = _counter(
     "rate_limit_reports", ("result",), "What processes told each other of spent limits through Valkey: done, failed.",

@@ -13,6 +13,7 @@ from nova_feed.errors import RateLimitedError
 from nova_feed.serving.auth import Principal
 from nova_feed.serving.gcra import Quota
 from nova_feed.serving.limiter import Limiter, Spend
+from nova_feed.serving.observe import tell
 from nova_feed.settings import Settings
 
 
@@ -56,6 +57,7 @@ async def charge(request: Request, limit: Limiter, caller: str, units: int = 1) 
         (b"ratelimit", f'"{limit.name}";r={verdict.remaining};t={left_s}'.encode()),
     )
     if not verdict.allowed:
+        tell(request.scope, limited=limit.name, caller=caller)
         wait_s = max(1, math.ceil(verdict.wait_s))
         raise RateLimitedError(
             f"{units} more would be too many: the limit {limit.name!r} is {quota.units} in {quota.window_s:.0f} s; "
