@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import numpy as np
 
+from nova_feed.cache.backlogs import MOST_WINDOWS, Backlogs
 from nova_feed.cache.lists import Kept, ListCache
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
+from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 
 
@@ -82,3 +85,22 @@ class SeenInMemory(SeenCache):
     def _reach(self) -> None:
         if self.away:
             raise StoreUnavailableError("valkey", "no connection")
+
+
+class BacklogsInMemory(Backlogs):
+    """By the monotonic clock it is given. An answer comes after ``hops`` turns of the event loop."""
+
+    def __init__(self, clock: Clock, *, hops: int = 0) -> None:
+        self.away, self.asked = False, 0
+        self._clock, self._hops = clock, hops
+        self._free: dict[tuple[str, str], float] = {}
+
+    async def spend(self, name: str, caller: str, seconds: float, window_s: float) -> float:
+        self.asked += 1
+        for _ in range(self._hops):
+            await asyncio.sleep(0)
+        if self.away:
+            raise StoreUnavailableError("valkey", "no connection")
+        now, key = self._clock.monotonic(), (name, caller)
+        self._free[key] = min(max(self._free.get(key, now), now) + seconds, now + window_s * MOST_WINDOWS)
+        return self._free[key] - now

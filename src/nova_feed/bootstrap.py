@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
 from nova_feed.away import POSTGRES_AWAY
+from nova_feed.cache.backlogs import Backlogs
 from nova_feed.cache.daily import DailyCache
 from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.cache.lists import ListCache
@@ -49,6 +50,7 @@ from nova_feed.serving.admin_openapi import ADMIN_OPENAPI
 from nova_feed.serving.admin_routes import ADMIN_ROUTES
 from nova_feed.serving.app import create_app
 from nova_feed.serving.auth import TokenVerifier
+from nova_feed.serving.charge import limits
 from nova_feed.serving.debug_routes import DEBUG_ROUTES
 from nova_feed.serving.keys import key_source
 from nova_feed.serving.state import Admin, ApiState
@@ -250,6 +252,7 @@ async def open_api(
             seen=SeenCache(clients.lists.client),
             daily=Daily(clients.store, DailyCache(clients.lists.client), clock),
             verifier=verifier,
+            limits=limits(settings, Backlogs(clients.lists.client).spend, clock),
             copies=copies,
             access=access,
             checks=clients.checks(settings),

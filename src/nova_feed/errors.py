@@ -47,3 +47,11 @@ class InvalidInputError(NovaError):
 
 class StaleVersionError(NovaError):
     """A change was made from a version that is not the newest any more."""
+
+
+class RateLimitedError(NovaError):
+    """The caller has spent its rate limit. ``retry_after_s``: whole seconds until the same request would be allowed."""
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s

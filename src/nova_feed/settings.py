@@ -141,6 +141,42 @@ class Settings(BaseModel):
         description="Key that signs cursors (>= 32 bytes), the same on every API host.",
     )
 
+    limit_reads: int = Field(
+        600,
+        ge=10,
+        le=1_000_000_000,
+        validation_alias=_env("NOVA_LIMIT_READS"),
+        description="Reads a minute of one user.",
+    )
+    limit_events: int = Field(
+        6_000,
+        ge=100,
+        le=1_000_000_000,
+        validation_alias=_env("NOVA_LIMIT_EVENTS"),
+        description="Events a minute of one user (each event of a batch counts).",
+    )
+    limit_service_reads: int = Field(
+        600_000,
+        ge=10,
+        le=1_000_000_000,
+        validation_alias=_env("NOVA_LIMIT_SERVICE_READS"),
+        description="Reads a minute of one subject whose token has the scope service.",
+    )
+    limit_service_events: int = Field(
+        6_000_000,
+        ge=100,
+        le=1_000_000_000,
+        validation_alias=_env("NOVA_LIMIT_SERVICE_EVENTS"),
+        description="Events a minute of one subject whose token has the scope service.",
+    )
+    limit_anonymous: int = Field(
+        600,
+        ge=10,
+        le=1_000_000_000,
+        validation_alias=_env("NOVA_LIMIT_ANONYMOUS"),
+        description="Requests a minute of one address without a valid token (IPv6: of a /64).",
+    )
+
     weight_freshness: float = Field(
         0.30,
         ge=0,

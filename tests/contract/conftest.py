@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import Any
 import clickhouse_connect
 import httpx
 import pytest
+
+from nova_feed.local.ports import free_port
+from nova_feed.local.service import until_ready
+from nova_feed.local.valkey import Valkey
 
 
 class ClickHouseProcess:
@@ -105,6 +110,17 @@ def own_clickhouse(tmp_path: Path) -> Iterator[Callable[..., ClickHouseProcess]]
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+async def valkey() -> AsyncIterator[Valkey]:
+    with tempfile.TemporaryDirectory(prefix="nova-test-") as home:
+        server = Valkey(Path(home), free_port())
+        server.init()
+        server.start()
+        await until_ready(server)
+        yield server
+        await server.stop()
 
 
 @pytest.fixture(params=["sync", "async"])

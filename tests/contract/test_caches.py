@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.local.ports import free_port
-from nova_feed.local.service import until_ready
 from nova_feed.local.valkey import Valkey
 from tests.caches import ListsInMemory, SeenInMemory
 from tests.waiting import eventually
@@ -25,17 +22,6 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.contract
 NOW = 1_760_000_000_000
 BODY = bytes(range(256)) * 40
-
-
-@pytest.fixture(scope="module")
-async def valkey() -> AsyncIterator[Valkey]:
-    with tempfile.TemporaryDirectory(prefix="nova-test-") as home:
-        server = Valkey(Path(home), free_port())
-        server.init()
-        server.start()
-        await until_ready(server)
-        yield server
-        await server.stop()
 
 
 @pytest.fixture(params=["valkey", "memory"])

@@ -65,6 +65,13 @@ def by_hand(header: dict[str, Any], body: Any, signature: bytes = b"") -> str:
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
+def signed(header: dict[str, Any]) -> str:
+    """A good token but for its header."""
+    unsigned = by_hand(header, dated(GOOD)).rpartition(".")[0]
+    hmac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    return f"{unsigned}.{base64.urlsafe_b64encode(hmac.sign(unsigned.encode(), SECRET.encode())).decode().rstrip('=')}"
+
+
 async def verify(text: str, key: OneKey | None = None) -> Principal:
     return await verifier(key).verify([f"Bearer {text}"])
 
@@ -121,6 +128,35 @@ async def test_a_subject_that_is_no_string_is_refused(subject: Any) -> None:
     signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(signed.encode(), SECRET.encode())
     with pytest.raises(UnauthorizedError):
         await verify(by_hand(header, body, signature))
+
+
+@pytest.mark.parametrize("typ", ["refresh+jwt", "id+jwt", "dpop+jwt", "logout+jwt", "JWS", "", None, 5, ["JWT"]])
+async def test_a_token_whose_header_says_it_is_no_access_token_is_refused(typ: Any) -> None:
+    with pytest.raises(UnauthorizedError):
+        await verify(signed({"alg": "HS256", "typ": typ}))
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"])
+async def test_the_types_of_access_tokens_are_taken_in_any_case(typ: str) -> None:
+    assert (await verify(jwt.encode(dated(GOOD), SECRET, "HS256", headers={"typ": typ}))).user_id == 7
+
+
+async def test_a_token_without_a_type_is_taken() -> None:
+    assert (await verify(signed({"alg": "HS256"}))).user_id == 7
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"typ": "Refresh"}, {"typ": "ID"}, {"typ": "Offline"}, {"typ": 1}, {"token_use": "id"}, {"token_use": None}],
+)
+async def test_a_token_whose_claims_say_it_is_no_access_token_is_refused(claims: dict[str, Any]) -> None:
+    with pytest.raises(UnauthorizedError, match="no access token"):
+        await verify(token(**claims))
+
+
+@pytest.mark.parametrize("claims", [{"typ": "Bearer"}, {"token_use": "access"}])
+async def test_claims_that_say_it_is_an_access_token_are_taken(claims: dict[str, Any]) -> None:
+    assert (await verify(token(**claims))).user_id == 7
 
 
 async def test_the_largest_user_id_is_a_subject() -> None:
@@ -197,6 +233,15 @@ async def test_a_signature_is_checked_once_until_the_token_expires() -> None:
     assert key.asked == 1
     clock.pass_s(0.001)
     await asked.verify(header)
+    assert key.asked == 2
+
+
+async def test_a_token_is_looked_at_again_after_ten_minutes_so_that_a_withdrawn_key_is_missed() -> None:
+    clock, key = VirtualClock(ms=now_s() * 1000), CountedKey(SECRET, ["HS256"])
+    header, asked = [f"Bearer {token(exp=In(86_400))}"], verifier(key, clock)
+    for minutes in (0, 9.99, 0.01, 9.99):
+        clock.pass_s(minutes * 60)
+        await asked.verify(header)
     assert key.asked == 2
 
 

@@ -24,6 +24,7 @@ EXAMPLES: dict[type[Exception], Exception] = {
     errors.UnauthorizedError: errors.UnauthorizedError("the aud claim is wrong"),
     errors.ForbiddenError: errors.ForbiddenError("needs admin"),
     errors.StaleVersionError: errors.StaleVersionError("the newest version is 8 by now"),
+    errors.RateLimitedError: errors.RateLimitedError("too many", 7),
     errors.StoreUnavailableError: errors.StoreUnavailableError("clickhouse", "10.0.0.7 refused"),
 }
 
@@ -74,6 +75,11 @@ async def test_an_absent_store_is_named_but_not_where_it_is() -> None:
     assert b"clickhouse is away" in bytes(response.body)
     assert b"10.0.0.7" not in bytes(response.body)
     assert int(response.headers["retry-after"]) > 0
+
+
+async def test_who_came_too_often_is_told_when_to_come_again() -> None:
+    response = await answer(request(), EXAMPLES[errors.RateLimitedError])
+    assert (response.status_code, response.headers["retry-after"]) == (429, "7")
 
 
 async def test_what_the_router_refuses_is_a_problem_too() -> None:

@@ -26,6 +26,7 @@ SUGGESTED = Key("suggest:users:{}", "string", 600, "viewer -> suggested users")
 SUGGESTING = Key("suggest:active", "sorted set", 3600, "who asked for suggestions lately, by when; the latest 10,000")
 SEEN = Key("seen:{}", "bitmap", 86_400, "viewer -> bloom filter of the posts seen, 8 KiB")
 SEEN_RECENT = Key("seen:recent:{}", "sorted set", 86_400, "viewer -> the newest 500 posts seen, by when")
+LIMIT = Key("limit:{}:{}", "string", 90, "limit, caller -> when all that was spent is earned back (us); lives so long")
 DAILY = Key("metrics:daily:{}", "string", 86_400, "YYYY-MM-DD -> daily metrics")
 
-ALL = (FEED, LIST, TRENDING, SUGGESTED, SUGGESTING, SEEN, SEEN_RECENT, DAILY)
+ALL = (FEED, LIST, TRENDING, SUGGESTED, SUGGESTING, SEEN, SEEN_RECENT, LIMIT, DAILY)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from granian import Granian
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 
 from nova_feed import bootstrap
 from nova_feed.local.ports import must_be_free
 from nova_feed.settings import Settings
+
+LARGEST_HEAD = 128 * 1024  # bytes of request line and headers before anybody looks at them
 
 
 def run(settings: Settings) -> None:
@@ -24,7 +26,8 @@ def run(settings: Settings) -> None:
         loop=Loops.uvloop,
         factory=True,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        http=HTTPModes.http1,  # so that one set of limits holds
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=LARGEST_HEAD),
         log_access=False,
         respawn_failed_workers=True,
         respawn_interval=0.5,

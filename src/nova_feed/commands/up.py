@@ -153,7 +153,9 @@ def _tell(facts: dict[str, Any], console: Console) -> None:
         if f"{name}_url" in facts:
             console.print(f"{name:<6} {facts[f'{name}_url']}", highlight=False)
     console.print("\nTry it:", highlight=False)
-    curl = f"curl -s -H 'Authorization: Bearer {facts['token']}' '{facts['api_url']}/api/v1/feed?limit=5&explain=true'"
+    # A token is shown to the person at the terminal; what goes into a log file says where one is.
+    token = facts["token"] if console.is_terminal else "$(nova token 1)"
+    curl = f'curl -s -H "Authorization: Bearer {token}" "{facts["api_url"]}/api/v1/feed?limit=5&explain=true"'
     console.print(curl, highlight=False, soft_wrap=True, markup=False)
     console.print(
         "\nCtrl-C or `nova down` stops it; `nova status` shows it; its data stays.\n", style="dim", highlight=False

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from nova_feed.local import connect as connect_part
 from nova_feed.local import java_parts, kafka
-from nova_feed.local.app import App
+from nova_feed.local.app import LIMITS, App
 from nova_feed.local.clickhouse_part import ClickHouse
 from nova_feed.local.clickhouse_part import version as clickhouse_version
 from nova_feed.local.observers import Alertmanager, Prometheus
@@ -100,6 +100,7 @@ class Stack:
             "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
             "NOVA_KAFKA_REPLICATION": "1" if local_kafka else self._environ.get("NOVA_KAFKA_REPLICATION", "3"),
             "NOVA_CANARY_URL": self._environ.get("NOVA_CANARY_URL", f"http://{LOOPBACK}:{self._api_port}"),
+            **{name: self._environ.get(name, most) for name, most in LIMITS.items()},
         }  # fmt: skip
 
     def _observers(self) -> dict[str, Service]:

@@ -167,6 +167,14 @@ DISCOVERY_REQUESTS = _counter(
     "discovery_requests", ("surface", "source"), "Lists of trending posts and suggested users by where they came from.",
     "source=postgres is fallback: look at ClickHouse; computed rising: the worker's job is late, or Valkey is away.",
 )  # fmt: skip
+RATE_LIMITED = _counter(
+    "rate_limited", ("limit",), "Requests refused with 429, by the limit they ran into.",
+    "The log names limit and caller (limited=, caller=). One caller: talk to it; many: raise NOVA_LIMIT_*.",
+)  # fmt: skip
+RATE_REPORTS = _counter(
+    "rate_limit_reports", ("result",), "What processes told each other of spent limits through Valkey: done, failed.",
+    "failed: each process keeps the whole limit by itself until Valkey is back.",
+)  # fmt: skip
 JOB_RUNS = _counter(
     "job_runs", ("job", "result"), "Rounds of the worker's timed jobs: done, failed.",
     "failed: the log names the store that was away; no rounds at all: the worker does not run.",

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from nova_feed.clock import Clock
 from nova_feed.serving import problems
 from nova_feed.serving.accepts import JsonOnly
+from nova_feed.serving.bounds import Bounds
 from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
@@ -56,13 +57,15 @@ def create_app(
 
     cors = Middleware(
         CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["GET", "POST", "OPTIONS"],
-        allow_headers=["authorization", "content-type", "x-request-id"], expose_headers=["x-request-id"], max_age=600,
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["x-request-id", "ratelimit", "ratelimit-policy", "retry-after"], max_age=600,
     )  # fmt: skip
     app = Starlette(
         routes=[*ROUTES, *more],
         middleware=[
             Middleware(HotFeed, clock=clock),
             Middleware(Observe, clock=clock),
+            Middleware(Bounds),
             *([cors] if cors_origins else []),
         ],
         exception_handlers={HTTPException: problems.http_error, **dict.fromkeys(problems.TABLE, problems.answer)},

@@ -17,9 +17,14 @@ from nova_feed.serving.keys import KeySource
 LEEWAY_S = 30
 LONGEST_TOKEN = 8192
 _REMEMBERED = 50_000
+REMEMBERED_MS = 600_000  # a key that was withdrawn is missed then, however long its tokens live
 # Times are judged here, by the clock that everything else goes by.
 _OPTIONS: Any = {"require": ["exp", "iat", "iss", "aud", "sub"], "strict_aud": True,
                  "verify_exp": False, "verify_iat": False, "verify_nbf": False}  # fmt: skip
+# What an access token may call itself: RFC 9068 in the header, Keycloak and Cognito in a claim. Refresh and ID tokens
+# are signed with the same keys, and are not for us.
+_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+_TYPE_CLAIMS, _USES = frozenset({"bearer", "jwt", "at+jwt"}), frozenset({"access"})
 _SUBJECT = re.compile(r"[1-9][0-9]{0,18}")
 
 
@@ -60,7 +65,7 @@ class TokenVerifier:
         principal = _principal(claims)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[token] = (int(claims["exp"]) * 1000, principal)
+        self._known[token] = (min(int(claims["exp"]) * 1000, self._clock.now_ms() + REMEMBERED_MS), principal)
         return principal
 
     def known(self, authorization: str) -> Principal | None:
@@ -75,12 +80,15 @@ class TokenVerifier:
             raise UnauthorizedError("the token is too long")
         try:
             header = jwt.get_unverified_header(token)
+            _check_kind(header.get("typ", "JWT"), _TYPES)
             key = await self._keys.key(header.get("kid"))
             claims: dict[str, Any] = jwt.decode(
                 token, key, algorithms=self._keys.algorithms, issuer=self._issuer, audience=self._audience,
                 options=_OPTIONS,
             )  # fmt: skip
             _check_times(claims, self._clock.now_ms() / 1000)
+            _check_kind(claims.get("typ", "bearer"), _TYPE_CLAIMS)
+            _check_kind(claims.get("token_use", "access"), _USES)
         except (jwt.PyJWTError, ValueError, OverflowError, TypeError) as error:
             raise UnauthorizedError(str(error)) from error
         return claims
@@ -96,6 +104,12 @@ def _check_times(claims: dict[str, Any], now_s: float) -> None:
         raise UnauthorizedError("the token has expired")
     if max(times["iat"], times.get("nbf", 0)) > now_s + LEEWAY_S:
         raise UnauthorizedError("the token is not valid yet")
+
+
+def _check_kind(kind: object, allowed: frozenset[str]) -> None:
+    """Raises UnauthorizedError for a token that says it is something else than an access token."""
+    if not isinstance(kind, str) or kind.lower() not in allowed:
+        raise UnauthorizedError(f"this is no access token, but {str(kind)[:40]!r}")
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

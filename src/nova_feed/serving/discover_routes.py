@@ -24,14 +24,14 @@ from nova_feed.serving.schemas import (
     TrendingPost,
     TrendingResponse,
 )
-from nova_feed.serving.state import principal_of, state_of
+from nova_feed.serving.state import reader_of, state_of
 
 
 async def trending(request: Request) -> Response:
     """What trends within a window, as far as the caller may see it."""
     state = state_of(request)
     start = state.clock.monotonic()
-    principal = await principal_of(request)
+    principal = await reader_of(request)
     query = trending_query(request.query_params)
     page = await state.trending.page(principal.user_id, query.window, query.limit)
     listed, posts = page.listed, _posts(page)
@@ -55,7 +55,7 @@ async def suggested_users(request: Request) -> Response:
     """Whom the caller might follow, and why."""
     state = state_of(request)
     start = state.clock.monotonic()
-    principal = await principal_of(request)
+    principal = await reader_of(request)
     limit = people_limit(request.query_params)
     page = await state.suggestions.page(principal.user_id, limit)
     listed, users = page.listed, _users(page)

@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nova_feed.errors import StoreUnavailableError
+from nova_feed.errors import InvalidInputError, StoreUnavailableError
 from nova_feed.ingest.accept import Fate
 from nova_feed.ingest.validate import Invalid, Valid, parse, validate
 from nova_feed.model import Action
 from nova_feed.ops import metrics
 from nova_feed.serving.auth import Principal
 from nova_feed.serving.body import read_body
+from nova_feed.serving.charge import charge
 from nova_feed.serving.observe import tell
 from nova_feed.serving.problems import problem
 from nova_feed.serving.schemas import EventResult, EventsResponse
@@ -29,7 +31,13 @@ async def events(request: Request) -> Response:
     """Take up to 100 events. Each is judged alone; what is accepted is committed before the answer."""
     state = state_of(request)
     principal = await principal_of(request)
-    items = parse(await read_body(request, LARGEST_BODY))
+    limit, caller = state.limits.events_of(principal), str(principal.user_id)
+    try:
+        items = parse(await read_body(request, LARGEST_BODY))
+    except (InvalidInputError, HTTPException):
+        await charge(request, limit, caller)  # what is no batch costs one event
+        raise
+    await charge(request, limit, caller, len(items))
     results = await _accept(state, principal, items)
     body = EventsResponse(
         received=len(results),

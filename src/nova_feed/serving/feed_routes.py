@@ -17,7 +17,7 @@ from nova_feed.serving.hot import TAIL
 from nova_feed.serving.observe import tell
 from nova_feed.serving.query import FeedQuery, feed_query, post_id
 from nova_feed.serving.schemas import FeedPost, FeedResponse, FeedSource, InspectionResponse
-from nova_feed.serving.state import ApiState, principal_of, state_of
+from nova_feed.serving.state import ApiState, reader_of, state_of
 
 _SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bits in range(32)}
 
@@ -26,7 +26,7 @@ async def feed(request: Request) -> Response:
     """The caller's own feed: a page of ranked posts, and a cursor to the next one."""
     state = state_of(request)
     start, mark = state.clock.monotonic(), state.copies.mark()
-    principal = await principal_of(request)
+    principal = await reader_of(request)
     query = feed_query(request.query_params)
     page = await state.feed.page(principal.user_id, algo=query.algo, limit=query.limit, cursor=query.cursor)
     took_ms = round((state.clock.monotonic() - start) * 1000, 2)
@@ -63,7 +63,7 @@ async def why_not_post(request: Request) -> Response:
 
 async def _inspect(request: Request) -> Inspection:
     state = state_of(request)
-    principal = await principal_of(request)
+    principal = await reader_of(request)
     found = await state.feed.inspect(principal.user_id, post_id(request.query_params))
     tell(
         request.scope, user_id=principal.user_id, post_id=found.post_id, standing=found.standing.value, rule=found.rule

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nova_feed.clock import Clock
 from nova_feed.feed.copies import Copy
 from nova_feed.ops import metrics
+from nova_feed.serving.charge import fields
+from nova_feed.serving.headers import DEFAULTS, RawHeaders
 from nova_feed.serving.query import LIMIT, MOST
 from nova_feed.serving.state import ApiState
 
@@ -25,18 +27,20 @@ PATH = "/api/v1/feed"
 TAIL = b'"response_time_ms":0.0,"age_ms":0}'  # how a page's JSON ends before these two are known
 _QUERY = re.compile(rb"(?:algo=ch(?:&|$))?(?:limit=([1-9][0-9]{0,2}))?")
 _PLAIN = frozenset({b"*/*", b"application/json"})
-_HEADERS = [
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"private, no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-feed-source", b"cached"),
-]
+_OWN = ((b"content-type", b"application/json"), (b"cache-control", b"private, no-store"), (b"x-feed-source", b"cached"))
+_HEADERS = [*_OWN, *(item for item in DEFAULTS if item[0] != b"cache-control")]
 
 
 class _Asked(NamedTuple):
     authorization: str
     request_id: str
     limit: int
+
+
+class _Found(NamedTuple):
+    state: ApiState
+    copy: Copy
+    rate: RawHeaders
 
 
 class HotFeed:
@@ -52,39 +56,41 @@ class HotFeed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = self._monotonic()
         asked = _read(scope) if scope["type"] == "http" and scope["path"] == PATH else None
-        copy = None if asked is None else await _copy(scope["app"].state.api, asked)
-        if asked is None or copy is None:
+        found = None if asked is None else await _find(scope["app"].state.api, asked)
+        if asked is None or found is None:
             await self._app(scope, receive, send)
             return
-        state: ApiState = scope["app"].state.api
-        age_ms = max(0, self._now_ms() - copy.as_of_ms)
-        state.feed.renew_if_old(copy.viewer_id, copy.as_of_ms)
+        copy, age_ms = found.copy, max(0, self._now_ms() - found.copy.as_of_ms)
+        found.state.feed.renew_if_old(copy.viewer_id, copy.as_of_ms)
         took_ms = round((self._monotonic() - start) * 1000, 2)
         body = b'%b"response_time_ms":%.2f,"age_ms":%d}' % (copy.body, took_ms, age_ms)
         own = [(b"content-length", b"%d" % len(body)), (b"x-feed-age", b"%d" % (age_ms // 1000)),
                (b"x-request-id", asked.request_id.encode())]  # fmt: skip
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + own})
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + found.rate + own})
         await send({"type": "http.response.body", "body": body})
-        self._requests.inc()
-        self._pages.inc()
-        self._lookups.inc()
+        for counter in (self._requests, self._pages, self._lookups):
+            counter.inc()
         self._seconds.observe(self._monotonic() - start)
-        state.access.add(
+        found.state.access.add(
             request_id=asked.request_id, path=PATH, status=200, ms=took_ms, user_id=copy.viewer_id, algo="ch",
             limit=copy.limit, posts=len(copy.posts), cache_hit=True, source="cached", fallback=False,
         )  # fmt: skip
 
 
-async def _copy(state: ApiState, asked: _Asked) -> Copy | None:
-    """The page that answers, if it is here and good."""
+async def _find(state: ApiState, asked: _Asked) -> _Found | None:
+    """The page that answers, if it is here and good and the caller has a request left."""
     principal = state.verifier.known(asked.authorization)
     copy = None if principal is None else state.copies.get(principal.user_id, asked.limit)
-    if copy is not None and state.copies.due(copy):
+    if principal is None or copy is None:
+        return None
+    if state.copies.due(copy):
         if not await state.feed.still_first(copy.viewer_id, copy.list_id):
             state.copies.drop(copy.viewer_id)
             return None
         state.copies.confirm(copy)
-    return copy
+    limit = state.limits.reads_of(principal)
+    verdict = limit.take_now(str(principal.user_id))
+    return None if verdict is None else _Found(state, copy, fields(limit.name, verdict))
 
 
 def _read(scope: Scope) -> _Asked | None:

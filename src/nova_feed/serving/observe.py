@@ -7,12 +7,12 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nova_feed.clock import Clock
 from nova_feed.ops import metrics
+from nova_feed.serving.headers import complete
 from nova_feed.serving.problems import problem
 
 log = structlog.get_logger(__name__)
@@ -37,10 +37,7 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(raw=message["headers"])
-                headers["X-Request-Id"] = request_id
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                message["headers"] = headers.raw
+                message["headers"] = complete(message["headers"], scope, request_id)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -14,7 +14,9 @@ from nova_feed.ingest.validate import MOST as MOST_EVENTS
 from nova_feed.ingest.validate import EventIn
 from nova_feed.model import MAX_ID
 from nova_feed.serving import schemas
+from nova_feed.serving.charge import address_of, charge
 from nova_feed.serving.query import ALGOS, LIMIT, MOST, MOST_PEOPLE, PEOPLE, WINDOWS
+from nova_feed.serving.state import state_of
 
 _BODIES = (
     schemas.FeedResponse, schemas.TrendingResponse, schemas.SuggestedUsersResponse, schemas.EventsResponse,
@@ -24,12 +26,14 @@ _PROBLEMS = {
     "400": "Invalid input.", "401": "No valid token.", "403": "Not for this token.",
     "404": "Not in the caller's feed.", "406": "Answers are application/json.", "408": "The body came too slowly.",
     "410": "The cursor's list has expired.", "413": "The body is too large.", "415": "Not application/json.",
+    "429": "The caller has spent its rate limit: Retry-After says when to come again.",
     "503": "A store is away.",
 }  # fmt: skip
 
 
-async def openapi(request: Request) -> Response:  # noqa: ARG001  the signature of an endpoint
+async def openapi(request: Request) -> Response:
     """This document."""
+    await charge(request, state_of(request).limits.anonymous, address_of(request))
     return Response(_encoded(), media_type="application/json")
 
 
@@ -68,18 +72,18 @@ def _feed_paths() -> dict[str, Any]:
     people = {"type": "integer", "minimum": 1, "maximum": MOST_PEOPLE, "default": PEOPLE}
     return {
         "/api/v1/feed": {"get": _operation("feed", "The caller's feed, ranked.", "FeedResponse", "200",
-                                           ("400", "401", "406", "410", "503"), parameters=feed_parameters)},
+                                           ("400", "401", "406", "410", "429", "503"), parameters=feed_parameters)},
         "/api/v1/feed/explain": {"get": _operation("explain_post", "Why a post stands where it stands.", "InspectionResponse",
-                                                   "200", ("400", "401", "404", "406", "503"), parameters=[post])},
+                                                   "200", ("400", "401", "404", "406", "429", "503"), parameters=[post])},
         "/api/v1/feed/why-not": {"get": _operation("why_not_post", "Why a post is not in the caller's feed.",
-                                                   "InspectionResponse", "200", ("400", "401", "406", "503"), parameters=[post])},
+                                                   "InspectionResponse", "200", ("400", "401", "406", "429", "503"), parameters=[post])},
         "/api/v1/feed/trending": {"get": _operation("trending", "What trends, as far as the caller may see it.", "TrendingResponse",
-                                                    "200", ("400", "401", "406", "503"), parameters=trending_parameters)},
+                                                    "200", ("400", "401", "406", "429", "503"), parameters=trending_parameters)},
         "/api/v1/feed/metrics": {"get": _operation("daily_metrics", "What people did on a day.", "DailyMetricsResponse", "200",
-                                                   ("400", "401", "406", "503"), parameters=[day])},
+                                                   ("400", "401", "406", "429", "503"), parameters=[day])},
         "/api/v1/discover/suggested-users": {"get": _operation(
             "suggested_users", "Whom the caller might follow, and why.", "SuggestedUsersResponse", "200",
-            ("400", "401", "406", "503"), parameters=[_parameter("limit", people, "People at most.")])},
+            ("400", "401", "406", "429", "503"), parameters=[_parameter("limit", people, "People at most.")])},
     }  # fmt: skip
 
 
@@ -91,15 +95,16 @@ def _other_paths() -> dict[str, Any]:
     health = {"200": _answer("HealthResponse", "Answering."), "503": _answer("HealthResponse", "Not answering.")}
     return {
         "/api/v1/events": {"post": _operation("events", "Send up to 100 events.", "EventsResponse", "202",
-                                              ("400", "401", "406", "408", "413", "415", "503"),
+                                              ("400", "401", "406", "408", "413", "415", "429", "503"),
                                               requestBody={"required": True, "content": {"application/json": {"schema": batch}}})},
-        "/health": {"get": _open("health", "State and latency of each part.", health)},
+        "/health": {"get": _open("health", "State and latency of each part.", health | {"429": _answer("Problem", _PROBLEMS["429"], "application/problem+json")})},
         "/health/live": {"get": _open("live", "Whether the process runs.", {"200": _answer("LiveResponse", "It runs.")})},
         "/health/ready": {"get": _open("ready", "Whether to send requests here.", health)},
         "/metrics": {"get": _open("metrics", "Prometheus metrics (loopback listeners only).",
                                   {"200": {"description": "Text format.", "content": {"text/plain": {}}},
                                    "404": _answer("Problem", "Not on this listener.", "application/problem+json")})},
-        "/openapi.json": {"get": _open("openapi", "This document.", {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}})},
+        "/openapi.json": {"get": _open("openapi", "This document.", {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}},
+                                                                "429": _answer("Problem", _PROBLEMS["429"], "application/problem+json")})},
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from nova_feed.errors import (
     CursorExpiredError,
     ForbiddenError,
     InvalidInputError,
+    RateLimitedError,
     StaleVersionError,
     StoreUnavailableError,
     UnauthorizedError,
@@ -30,6 +31,7 @@ TABLE: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     UnauthorizedError: (401, "unauthorized", {"WWW-Authenticate": 'Bearer realm="nova-feed"'}),
     ForbiddenError: (403, "forbidden", {}),
     StaleVersionError: (412, "stale-version", {}),
+    RateLimitedError: (429, "rate-limited", {"Retry-After": "1"}),
     StoreUnavailableError: (503, "unavailable", {"Retry-After": "2"}),
 }
 
@@ -59,6 +61,8 @@ async def answer(request: Request, error: Exception) -> Response:
     if isinstance(error, StoreUnavailableError):
         log.warning("request.unavailable", store=error.store, reason=error.reason)
         return problem(request, status, kind, f"{error.store} is away; try again shortly", headers)
+    if isinstance(error, RateLimitedError):
+        return problem(request, status, kind, str(error), {"Retry-After": str(error.retry_after_s)})
     more = {"errors": error.errors} if isinstance(error, InvalidInputError) and error.errors else {}
     return problem(request, status, kind, str(error), headers, **more)
 

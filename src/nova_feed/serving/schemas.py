@@ -183,7 +183,7 @@ class EventsResponse(msgspec.Struct):
 
 
 class PartState(msgspec.Struct):
-    """One part's health."""
+    """One part's health. ``detail``: its version, or why it is down; empty unless the listener is on loopback."""
 
     status: Literal["up", "down"]
     latency_ms: float

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
 from nova_feed.clock import Clock
+from nova_feed.errors import UnauthorizedError
 from nova_feed.feed.copies import Copies
 from nova_feed.feed.daily import Daily
 from nova_feed.feed.measures import PostMeasures
@@ -20,10 +21,11 @@ from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
 from nova_feed.ops.access import AccessLog
-from nova_feed.ops.health import Check
+from nova_feed.ops.health import Check, PartHealth
 from nova_feed.runtime import Live
 from nova_feed.runtime.change import Changes
 from nova_feed.serving.auth import Principal, TokenVerifier
+from nova_feed.serving.charge import Limits, address_of, charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class ApiState:
     seen: SeenCache
     daily: Daily
     verifier: TokenVerifier
+    limits: Limits
     copies: Copies
     access: AccessLog
     checks: Mapping[str, Check]
@@ -61,6 +64,7 @@ class ApiState:
     show_metrics: bool
     admin: Admin | None = None  # on the admin listener alone
     stopping: bool = field(default=False)
+    checking: asyncio.Task[dict[str, PartHealth]] | None = field(default=None)  # the check of all parts under way
     behind: set[asyncio.Task[None]] = field(default_factory=set)  # what goes on behind an answer
 
 
@@ -78,5 +82,17 @@ def admin_of(request: Request) -> Admin:
 
 
 async def principal_of(request: Request) -> Principal:
-    """Who asks. Raises UnauthorizedError."""
-    return await state_of(request).verifier.verify(request.headers.getlist("authorization"))
+    """Who asks. Raises UnauthorizedError; RateLimitedError for an address that went on without a valid token."""
+    state = state_of(request)
+    try:
+        return await state.verifier.verify(request.headers.getlist("authorization"))
+    except UnauthorizedError:
+        await charge(request, state.limits.anonymous, address_of(request))
+        raise
+
+
+async def reader_of(request: Request) -> Principal:
+    """Who asks, charged one read. Raises UnauthorizedError, RateLimitedError."""
+    principal = await principal_of(request)
+    await charge(request, state_of(request).limits.reads_of(principal), str(principal.user_id))
+    return principal

@@ -22,6 +22,8 @@ from nova_feed.store.native import Columns, parse
 
 # A query of ours that is wrong says nothing about the server's health: these are bugs, and must look like bugs.
 _AWAY = (OperationalError, aiohttp.ClientError, OSError, TimeoutError)
+# Why a user who may only read (deploy/clickhouse/users.sql) makes no database: somebody else made it.
+_MAY_ONLY_READ = ("ACCESS_DENIED", "READONLY", "QUERY_IS_PROHIBITED")
 
 
 class Store:
@@ -52,7 +54,11 @@ class Store:
             "autogenerate_session_id": False, "connect_timeout": 2, "send_receive_timeout": 60, "query_retries": 0,
         }  # fmt: skip
         async with await clickhouse_connect.get_async_client(**options) as server:
-            await server.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", parameters={"name": database})
+            try:
+                await server.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", parameters={"name": database})
+            except ClickHouseError as error:
+                if not any(reason in str(error) for reason in _MAY_ONLY_READ):
+                    raise
         return await clickhouse_connect.get_async_client(**options, database=database, connector_limit=32)
 
     async def close(self) -> None:
