@@ -20,6 +20,7 @@ from nova_feed.model import CANARY_AUTHOR
 from nova_feed.store.client import Store
 
 POSTGRES_OPEN_S = 1.0  # so long a rule may be ClickHouse's, seconds behind, after PostgreSQL is back
+IN_LINE_S = 1.0  # for a connection, when many ask at once: ClickHouse would take longer, and be slowed for all
 NEWEST = 1000  # of all posts since the list was made, in which those of followees are counted
 _SQL = """
 SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])
@@ -67,7 +68,8 @@ class Rules:
     async def read(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
         """The rules about these posts and authors, as of now."""
         try:
-            row = await self.postgres.call(lambda: self._ask(_SQL, viewer_id, posts, authors, CANARY_AUTHOR))
+            wait_s = 0.25 if self.postgres.doubted else IN_LINE_S
+            row = await self.postgres.call(lambda: self._ask(wait_s, _SQL, viewer_id, posts, authors, CANARY_AUTHOR))
         except StoreUnavailableError:
             return await self._from_clickhouse(viewer_id, posts)
         return PageRules(*(frozenset(ids) for ids in row))
@@ -77,16 +79,17 @@ class Rules:
         if self.postgres.doubted:
             return None
         try:
-            [count] = await self._ask(_NEWER, viewer_id, since_ms, NEWEST)
+            [count] = await self._ask(0.1, _NEWER, viewer_id, since_ms, NEWEST)
         except StoreUnavailableError:
             return None
         return int(count)
 
-    async def _ask(self, sql: str, *values: object) -> asyncpg.Record:
-        """One row. Raises StoreUnavailableError; a pool whose connections are all at work says nothing about health."""
+    async def _ask(self, wait_s: float, sql: str, *values: object) -> asyncpg.Record:
+        """One row, after ``wait_s`` for a connection at most. Raises StoreUnavailableError; that all connections of the
+        pool are at work says nothing about health."""
         connected = False
         try:
-            async with self._pool.acquire(timeout=0.25) as connection:
+            async with self._pool.acquire(timeout=wait_s) as connection:
                 connected = True
                 [row] = await connection.fetch(sql, *values, timeout=0.5)
         except POSTGRES_AWAY as error:
