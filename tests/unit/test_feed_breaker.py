@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from prometheus_client import REGISTRY
 
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
@@ -201,6 +202,27 @@ async def test_a_probe_with_a_wrong_question_leaves_its_place_to_the_next() -> N
     await fail(breaker, 1, is_wrong)
     assert breaker.state == HALF_OPEN
     assert await breaker.call(works) == "answer"
+
+
+def counted(state: str) -> float:
+    return REGISTRY.get_sample_value("nova_feed_breakers", {"store": "counted", "state": state}) or 0.0
+
+
+async def test_it_is_always_counted_under_one_state_the_one_it_was_last_seen_in() -> None:
+    clock = VirtualClock()
+    breaker, other = Breaker("counted", clock), Breaker("counted", clock)
+    assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [2, 0, 0]
+    await fail(breaker, 3)
+    assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [1, 0, 1]
+    clock.pass_s(30)
+
+    async def probed() -> str:
+        assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [1, 1, 0]
+        return "answer"
+
+    await breaker.call(probed)
+    assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [2, 0, 0]
+    assert other.state == CLOSED
 
 
 async def test_every_turn_is_counted_once() -> None:

@@ -36,7 +36,7 @@ def frozen(count: int) -> FrozenList:
 @law
 @given(any_rows, WEIGHTS, st.sampled_from(["ranked", "timeline"]), st.text(max_size=50))
 def test_a_frozen_list_comes_back_as_it_was(rows: list[Row], weights: Weights, source: str, reason: str) -> None:
-    before = freeze(ranked(rows, weights), source, reason)
+    before = freeze(ranked(rows, weights), source, reason, cold=len(rows) % 2 == 0)
     after = decode(encode(before))
     assert (after.list_id, after.as_of_ms, after.source, after.reason, after.weights) == (
         before.list_id, NOW, source, reason, weights,
@@ -44,6 +44,7 @@ def test_a_frozen_list_comes_back_as_it_was(rows: list[Row], weights: Weights, s
     assert to_rows(after.candidates) == to_rows(before.candidates)
     assert after.rank_before.tolist() == before.rank_before.tolist()
     assert after.relaxed.tolist() == before.relaxed.tolist()
+    assert (after.cold, after.propensity.tolist()) == (before.cold, before.propensity.tolist())
 
 
 @law

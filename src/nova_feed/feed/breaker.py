@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -33,6 +34,8 @@ class Breaker:
         self._opened_at: float | None = None
         self._probing = False
         self._turns = 0  # how often it opened or closed
+        self._told = CLOSED
+        metrics.BREAKERS.labels(store, CLOSED).inc()
 
     @property
     def state(self) -> str:
@@ -50,10 +53,11 @@ class Breaker:
         """Run ``action``. Raises StoreUnavailableError at once when the breaker does not let it through."""
         probe = self.state == HALF_OPEN
         if self.state == OPEN or (probe and self._probing):
-            raise StoreUnavailableError(self.store, "its breaker is open")
-        self._probing, turns = probe, self._turns
+            raise StoreUnavailableError(self.store, "its breaker is open", "breaker_open")
         if probe:
-            self._tell("probed")
+            self._tell(HALF_OPEN)
+            self._turned("probed")
+        self._probing, turns = probe, self._turns
         try:
             answer = await action()
         except StoreUnavailableError as error:
@@ -66,8 +70,9 @@ class Breaker:
         if turns == self._turns:
             self._turns += probe
             self._failures, self._opened_at = 0, None
+            self._tell(CLOSED)
             if probe:
-                self._tell("closed")
+                self._turned("closed")
         return answer
 
     def _failed(self, *, probe: bool) -> None:
@@ -75,8 +80,18 @@ class Breaker:
         if probe or self._failures >= self._limit:
             self._turns += 1
             self._opened_at = self._clock.monotonic()
-            self._tell("opened")
+            self._tell(OPEN)
+            self._turned("opened")
+            # Without a call nobody would notice that it may be tried again.
+            asyncio.get_running_loop().call_later(self._open_s + 0.1, lambda: self._tell(self.state))
 
-    def _tell(self, turn: str) -> None:
+    def _tell(self, state: str) -> None:
+        """Move this breaker from the state it was last counted under to ``state``."""
+        if state != self._told:
+            metrics.BREAKERS.labels(self.store, self._told).dec()
+            metrics.BREAKERS.labels(self.store, state).inc()
+            self._told = state
+
+    def _turned(self, turn: str) -> None:
         metrics.BREAKER_TURNS.labels(self.store, turn).inc()
         log.warning("breaker.turned", turn=turn, store=self.store, failures=self._failures, pid=os.getpid())

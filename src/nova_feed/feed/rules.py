@@ -43,11 +43,15 @@ WHERE EXISTS (SELECT FROM follows WHERE follower_id = $1 AND followee_id = autho
 @dataclass(frozen=True, slots=True)
 class PageRules:
     """Of the posts and authors asked about: which posts exist and are not hidden by the viewer, which authors to leave
-    out (the canary's, for whoever does not follow it), whom the viewer follows now."""
+    out (the canary's, for whoever does not follow it), whom the viewer follows now.
+
+    ``current``: as PostgreSQL has it, not as ClickHouse had it seconds ago.
+    """
 
     existing: frozenset[int]
     hidden_authors: frozenset[int]
     followed: frozenset[int]
+    current: bool = True
 
     def allows(self, post_id: int, author_id: int, *, was_followed: bool) -> bool:
         """Whether a row of a frozen list may still be shown. An author followed then and not now was unfollowed."""
@@ -72,7 +76,8 @@ class Rules:
             row = await self.postgres.call(lambda: self._ask(wait_s, _SQL, viewer_id, posts, authors, CANARY_AUTHOR))
         except StoreUnavailableError:
             return await self._from_clickhouse(viewer_id, posts)
-        return PageRules(*(frozenset(ids) for ids in row))
+        existing, hidden, followed = (frozenset(ids) for ids in row)
+        return PageRules(existing, hidden, followed)
 
     async def newer(self, viewer_id: int, since_ms: int) -> int | None:
         """How many posts of followees were made since; None when PostgreSQL does not say, or failed when asked last."""
@@ -108,4 +113,5 @@ class Rules:
             frozenset(existing["id"].tolist()),
             frozenset(hidden.tolist()),
             frozenset(author[relation & FOLLOWS > 0].tolist()),
+            current=False,
         )

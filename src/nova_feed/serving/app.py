@@ -17,6 +17,8 @@ from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
 from nova_feed.serving.health_routes import health, live, metrics, ready
+from nova_feed.serving.hot import HotFeed
+from nova_feed.serving.metrics_routes import daily_metrics
 from nova_feed.serving.observe import Observe
 from nova_feed.serving.openapi import openapi
 from nova_feed.serving.state import ApiState
@@ -26,6 +28,7 @@ ROUTES = (
     Route("/api/v1/feed/explain", explain_post, methods=["GET"]),
     Route("/api/v1/feed/why-not", why_not_post, methods=["GET"]),
     Route("/api/v1/feed/trending", trending, methods=["GET"]),
+    Route("/api/v1/feed/metrics", daily_metrics, methods=["GET"]),
     Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"]),
     Route("/api/v1/events", events, methods=["POST"]),
     Route("/health", health, methods=["GET"]),
@@ -53,7 +56,11 @@ def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] 
     )  # fmt: skip
     return Starlette(
         routes=list(ROUTES),
-        middleware=[Middleware(Observe, clock=clock), *([cors] if cors_origins else [])],
+        middleware=[
+            Middleware(HotFeed, clock=clock),
+            Middleware(Observe, clock=clock),
+            *([cors] if cors_origins else []),
+        ],
         exception_handlers={HTTPException: problems.http_error, **dict.fromkeys(problems.TABLE, problems.answer)},
         lifespan=lifespan,
     )
