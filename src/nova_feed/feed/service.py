@@ -86,7 +86,7 @@ class FeedService:
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock, open_s=VALKEY_OPEN_S)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
-        self._proposals: Coalescer[Proposal] = Coalescer(
+        self._proposals: Coalescer[int, Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
         )
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
