@@ -52,6 +52,10 @@ class App:
     async def mute(self, muter: int, muted: int) -> None:
         await self._sql.execute("INSERT INTO mutes (muter_id, muted_id) VALUES ($1, $2)", muter, muted)
 
+    async def run(self, sql: str, *values: object) -> None:
+        """Whatever else the app does."""
+        await self._sql.execute(sql, *values)
+
     async def followees(self, follower: int) -> list[int]:
         rows = await self._sql.fetch("SELECT followee_id FROM follows WHERE follower_id = $1", follower)
         return [row[0] for row in rows]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nova_feed.cache.lists import ListCache
+from nova_feed.cache.lists import Kept, ListCache
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.errors import StoreUnavailableError
 
@@ -16,7 +16,7 @@ class ListsInMemory(ListCache):
 
     def __init__(self) -> None:
         self.away = False
-        self.kept: dict[tuple[int, str], bytes] = {}
+        self.bodies: dict[tuple[int, str], bytes] = {}
         self.firsts: dict[int, str] = {}
 
     async def close(self) -> None:
@@ -25,26 +25,32 @@ class ListsInMemory(ListCache):
     async def first(self, viewer_id: int) -> bytes | None:
         self._reach()
         list_id = self.firsts.get(viewer_id)
-        return None if list_id is None else self.kept.get((viewer_id, list_id))
+        return None if list_id is None else self.bodies.get((viewer_id, list_id))
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         self._reach()
-        return self.kept.get((viewer_id, list_id))
+        return self.bodies.get((viewer_id, list_id))
 
     async def put(self, viewer_id: int, list_id: str, body: bytes, *, first: bool) -> None:
         self._reach()
-        self.kept[viewer_id, list_id] = body
+        self.bodies[viewer_id, list_id] = body
         if first:
             self.firsts[viewer_id] = list_id
 
     async def still_first(self, viewer_id: int, list_id: str) -> bool:
         self._reach()
-        return self.firsts.get(viewer_id) == list_id and (viewer_id, list_id) in self.kept
+        return self.firsts.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies
 
     async def forget(self, viewers: Iterable[int]) -> None:
         self._reach()
         for viewer in viewers:
             self.firsts.pop(viewer, None)
+
+    async def kept(self, viewer_id: int, most_keys: int) -> Kept:
+        self._reach()
+        lists = [(600, body) for (viewer, _), body in sorted(self.bodies.items()) if viewer == viewer_id]
+        first = self.firsts.get(viewer_id)
+        return Kept(first, 120 if first else -2, tuple(lists), complete=True)
 
     async def version(self) -> str:
         self._reach()

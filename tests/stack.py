@@ -42,8 +42,16 @@ class LocalStack:
 
     def up(self, *options: str) -> None:
         """Start, with the small sample network; returns when the first feed was served."""
-        done = self.nova("up", "--detach", "--demo", "--port", str(free_port()), *options, timeout_s=300)
+        options = ("--port", str(free_port()), *options)
+        done = self.nova(
+            "up", "--detach", "--demo", *options, timeout_s=300, NOVA_RUNTIME_FILE=str(self.runtime_file)
+        )  # fmt: skip
         assert done.returncode == 0, f"{done.stderr}\n{self.log()}"
+
+    @property
+    def runtime_file(self) -> Path:
+        """The file of flags and configuration that the worker follows; nobody has written it yet."""
+        return self.home / "runtime.json"
 
     @property
     def facts(self) -> dict[str, Any]:

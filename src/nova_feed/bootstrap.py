@@ -28,6 +28,7 @@ from nova_feed.feed.copies import Copies
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.daily import Daily
 from nova_feed.feed.inspect import PostFacts
+from nova_feed.feed.measures import PostMeasures
 from nova_feed.feed.people import People
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.service import FeedService
@@ -37,19 +38,27 @@ from nova_feed.feed.timeline import Timeline
 from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
-from nova_feed.ops import logs, pools
+from nova_feed.ops import logs, pools, processes
 from nova_feed.ops.access import AccessLog
 from nova_feed.ops.health import Check
-from nova_feed.ranking import Saturation, Weights
+from nova_feed.runtime import Live, Runtime
+from nova_feed.runtime.change import Changes as RuntimeChanges
+from nova_feed.runtime.follow import Follower
+from nova_feed.runtime.table import RuntimeTable
+from nova_feed.serving.admin_openapi import ADMIN_OPENAPI
+from nova_feed.serving.admin_routes import ADMIN_ROUTES
 from nova_feed.serving.app import create_app
 from nova_feed.serving.auth import TokenVerifier
+from nova_feed.serving.debug_routes import DEBUG_ROUTES
 from nova_feed.serving.keys import key_source
-from nova_feed.serving.state import ApiState
+from nova_feed.serving.state import Admin, ApiState
 from nova_feed.settings import Settings
 from nova_feed.store.client import Store
 from nova_feed.stream.admin import broker_version
+from nova_feed.stream.lag import LagReader
 from nova_feed.stream.producer import EventProducer
 from nova_feed.stream.tail import Tail
+from nova_feed.workers import levels, runner
 from nova_feed.workers.mail import Mailer
 
 _POSTGRES_MS = "SELECT extract(epoch FROM clock_timestamp())::float8 * 1000"
@@ -66,6 +75,7 @@ class Clients:
     lists: ListCache
     connect: ConnectApi
     producer: EventProducer
+    live: Live
 
     def checks(self, settings: Settings) -> Mapping[str, Check]:
         """A health check per server."""
@@ -79,13 +89,14 @@ class Clients:
 
 @asynccontextmanager
 async def open_clients(settings: Settings, name: str) -> AsyncIterator[Clients]:
-    """Make the clients of one process. Nothing is connected yet: a process starts whatever is up."""
+    """Make the clients of one process, which follows the runtime's versions from now on. It starts whatever is up."""
     async with AsyncExitStack() as stack:
         producer = EventProducer(settings.kafka_brokers)
         stack.callback(producer.close)
         store = Store(settings.clickhouse_url, timeout_s=settings.clickhouse_timeout_s, name=name)
         stack.push_async_callback(store.close)
-        lists = ListCache.connect(settings.redis_url, feed_ttl_s=settings.feed_ttl_s, list_ttl_s=settings.list_ttl_s)
+        live = Live(defaults(settings))
+        lists = ListCache.connect(settings.redis_url, ttls=lambda: (live.now.feed_ttl_s, live.now.list_ttl_s))
         stack.push_async_callback(lists.close)
         connect = ConnectApi(settings.connect_url)
         stack.push_async_callback(connect.close)
@@ -93,7 +104,20 @@ async def open_clients(settings: Settings, name: str) -> AsyncIterator[Clients]:
         reads = await stack.enter_async_context(_pool(settings, f"{name} reads", size=8, statement_ms=500, plain=True))
         watching = asyncio.create_task(pools.watch({"writes": postgres, "reads": reads}))
         stack.callback(watching.cancel)
-        yield Clients(postgres, reads, store, lists, connect, producer)
+        await stack.enter_async_context(_following(Follower(RuntimeTable(reads), live)))
+        yield Clients(postgres, reads, store, lists, connect, producer, live)
+
+
+@asynccontextmanager
+async def _following(follower: Follower) -> AsyncIterator[None]:
+    await follower.first()
+    stop = asyncio.Event()
+    running = asyncio.create_task(runner.run({"runtime follower": follower.run}, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
 
 
 def _pool(settings: Settings, name: str, *, size: int, statement_ms: int, plain: bool = False) -> asyncpg.Pool:
@@ -117,7 +141,7 @@ def check(settings: Settings) -> None:
     key_source(settings, SystemClock())
     mailer(settings)
     _signer(settings)
-    _weights(settings)
+    defaults(settings)
 
 
 def _signer(settings: Settings) -> CursorSigner:
@@ -127,9 +151,16 @@ def _signer(settings: Settings) -> CursorSigner:
     return CursorSigner(secret)
 
 
-def _weights(settings: Settings) -> Weights:
+def defaults(settings: Settings) -> Runtime:
+    """Version 0: what holds until the first change. Raises SettingsError."""
     try:
-        return Weights(settings.weight_freshness, settings.weight_engagement, settings.weight_affinity)
+        return Runtime(
+            weight_freshness=settings.weight_freshness,
+            weight_engagement=settings.weight_engagement,
+            weight_affinity=settings.weight_affinity,
+            feed_ttl_s=settings.feed_ttl_s,
+            list_ttl_s=settings.list_ttl_s,
+        )
     except ValueError as error:
         raise SettingsError(str(error)) from error
 
@@ -147,8 +178,7 @@ def feed_service(
         seen=SeenCache(clients.lists.client),
         signer=_signer(settings),
         clock=clock,
-        weights=_weights(settings),
-        saturation=Saturation(),
+        runtime=clients.live,
         renewed=renewed,
     )
 
@@ -161,7 +191,7 @@ def trending(clients: Clients, clock: Clock) -> Trending:
         rules=Rules(clients.reads, clients.store, clock),
         cache=DiscoveryCache(clients.lists.client),
         clock=clock,
-        saturation=Saturation(),
+        runtime=clients.live,
     )
 
 
@@ -199,41 +229,48 @@ def mailer(settings: Settings) -> Mailer | None:
 
 
 @asynccontextmanager
-async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "nova api") -> AsyncIterator[ApiState]:
-    """What one API worker holds."""
+async def open_api(
+    settings: Settings, clock: Clock, *, host: str, name: str = "nova api", admin: bool = False
+) -> AsyncIterator[ApiState]:
+    """What one API worker holds; with ``admin`` what the admin listener holds."""
     verifier = TokenVerifier(
         key_source(settings, clock), issuer=settings.jwt_issuer, audience=settings.jwt_audience, clock=clock
     )
     async with open_clients(settings, name) as clients:
         publisher = Publisher(clients.postgres, clients.producer)
-        copies, access = Copies(clock), AccessLog(settings.log_level, settings.log_format)
+        live = clients.live
+        copies = Copies(clock, version=lambda: live.now.version)
+        access = AccessLog(settings.log_level, settings.log_format)
+        state = ApiState(
+            feed=feed_service(settings, clients, clock, copies.drop),
+            trending=trending(clients, clock),
+            suggestions=suggestions(clients, clock),
+            acceptor=Acceptor(clients.postgres),
+            publisher=publisher,
+            seen=SeenCache(clients.lists.client),
+            daily=Daily(clients.store, DailyCache(clients.lists.client), clock),
+            verifier=verifier,
+            copies=copies,
+            access=access,
+            checks=clients.checks(settings),
+            clock=clock,
+            show_metrics=host in LOOPBACK,
+            admin=_admin(settings, clients, clock) if admin else None,
+        )
         tail = Tail(settings.kafka_brokers, CHANGES)
-        jobs = [
+        behind = [
             asyncio.create_task(publisher.sweep()),
             asyncio.create_task(access.run()),
             asyncio.create_task(tail.run(copies.changes.handle, copies.changes.missed)),
             asyncio.create_task(_watch_clock(clients.reads, copies.changes, clock)),
+            asyncio.create_task(processes.keep_telling(name, lambda: _told(state, clients), processes.folder())),
         ]
         try:
-            yield ApiState(
-                feed=feed_service(settings, clients, clock, copies.drop),
-                trending=trending(clients, clock),
-                suggestions=suggestions(clients, clock),
-                acceptor=Acceptor(clients.postgres),
-                publisher=publisher,
-                seen=SeenCache(clients.lists.client),
-                daily=Daily(clients.store, DailyCache(clients.lists.client), clock),
-                verifier=verifier,
-                copies=copies,
-                access=access,
-                checks=clients.checks(settings),
-                clock=clock,
-                show_metrics=host in LOOPBACK,
-            )
+            yield state
         finally:
-            for job in jobs:
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+            for task in behind:
+                task.cancel()
+            await asyncio.gather(*behind, return_exceptions=True)
             await asyncio.to_thread(clients.producer.flush, 5)
             await publisher.sweep_once()
 
@@ -247,6 +284,41 @@ async def _watch_clock(pool: asyncpg.Pool, changes: Changes, clock: Clock, every
         await asyncio.sleep(every_s)
 
 
+def _admin(settings: Settings, clients: Clients, clock: Clock) -> Admin:
+    reader = LagReader(settings.kafka_brokers)
+
+    async def lag(group: str) -> Mapping[str, int]:
+        return await asyncio.to_thread(reader.read, group)
+
+    return Admin(
+        changes=RuntimeChanges(RuntimeTable(clients.reads), clients.live),
+        live=clients.live,
+        lists=clients.lists,
+        measures=PostMeasures(clients.reads, clients.store),
+        lag=lambda: levels.lag_or_none(lag),
+        outbox=lambda: levels.pending_or_none(clients.reads, clock.now_ms()),
+    )
+
+
+def _told(state: ApiState, clients: Clients) -> dict[str, object]:
+    """What a process says of itself."""
+    surfaces: dict[str, FeedService | Trending | Suggestions] = {
+        "feed": state.feed,
+        "trending": state.trending,
+        "suggestions": state.suggestions,
+    }
+    guarded = ((surface, breaker) for surface, of in surfaces.items() for breaker in (of.clickhouse, of.valkey))
+    breakers = {f"{surface} {breaker.store}": breaker.state for surface, breaker in guarded}
+    pools = {
+        name: {"size": pool.get_size(), "idle": pool.get_idle_size(), "most": pool.get_max_size()}
+        for name, pool in (("postgres", clients.postgres), ("postgres reads", clients.reads))
+    }
+    live = clients.live
+    return {
+        "runtime_version": live.now.version, "runtime_refused": live.refused, "breakers": breakers, "pools": pools,
+    }  # fmt: skip
+
+
 def asgi() -> Starlette:
     """The application of an API worker; what Granian loads in each of its processes."""
     settings = settings_module.load()
@@ -257,8 +329,18 @@ def asgi() -> Starlette:
 def api_app(settings: Settings, host: str) -> Starlette:
     """The application, listening on ``host``."""
     clock = SystemClock()
-    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
-    return create_app(lambda: open_api(settings, clock, host=host), clock, origins)
+    return create_app(lambda: open_api(settings, clock, host=host), clock, _origins(settings))
+
+
+def admin_app(settings: Settings) -> Starlette:
+    """The application on the admin listener: all of the API, and what only the scope ``admin`` may ask for."""
+    clock, host = SystemClock(), settings.admin_host
+    routes = [*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI]
+    return create_app(lambda: open_api(settings, clock, host=host, name="nova admin", admin=True), clock, more=routes)
+
+
+def _origins(settings: Settings) -> list[str]:
+    return [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
 
 
 def connector(settings: Settings) -> dict[str, str]:

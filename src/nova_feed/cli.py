@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,6 +19,9 @@ from nova_feed import __version__
 from nova_feed import settings as settings_module
 from nova_feed.errors import NovaError
 
+if TYPE_CHECKING:
+    from nova_feed.commands.admin import AdminApi
+
 HOME = click.option(
     "--home", type=click.Path(path_type=Path, file_okay=False), default=Path(".nova"), show_default=True,
     help="Folder of the local stack: its data, logs and ports.",
@@ -25,6 +29,24 @@ HOME = click.option(
 SIZE = click.option("--size", type=click.Choice(["small", "medium", "large"]), default="small", show_default=True)
 URLS = {"POSTGRES_URL": "postgres_url", "CLICKHOUSE_URL": "clickhouse_url", "KAFKA_BROKERS": "kafka_brokers",
         "REDIS_URL": "redis_url", "NOVA_CONNECT_URL": "connect_url"}  # fmt: skip
+
+
+def ADMIN(command: Callable[..., None]) -> Callable[..., None]:  # noqa: N802  stands where HOME and SIZE do
+    """Options of a client of the admin listener, which is given as ``api``."""
+
+    @HOME
+    @click.option("--url", help="The admin listener; without it the local stack's, or NOVA_ADMIN_HOST and _PORT.")
+    @click.option("--note", default="", help="Why, for the history; without it who you are on this machine.")
+    @functools.wraps(command)
+    def with_api(home: Path, url: str | None, note: str, **arguments: Any) -> None:
+        from nova_feed.commands.admin import api_of
+
+        settings = _settings(home)
+        local = _facts(home)["admin_url"] if (home / "demo.json").exists() else None
+        at = url or local or f"http://{settings.admin_host}:{settings.admin_port}"
+        command(api=api_of(settings, at, note), **arguments)
+
+    return with_api
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -212,6 +234,90 @@ def daily(home: Path, day: datetime | None, csv: bool, send: bool) -> None:
     from nova_feed.commands import daily as command
 
     _run(command.run(_of_servers(home), day.date() if day else None, _console(), csv=csv, send=send))
+
+
+@nova.command()
+@HOME
+@click.option("--viewers", type=click.IntRange(1), default=1000, show_default=True, help="How many people's feeds.")
+@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True, help="Posts a page.")
+@click.option("--algo", type=click.Choice(["ch", "timeline"]), default="ch", show_default=True)
+def audit(home: Path, viewers: int, limit: int, algo: str) -> None:
+    """Read many feeds to the end and judge every page, as JSON; exit 1 when a law is broken or a feed unreadable."""
+    from nova_feed.commands import audit as command
+
+    report = _run(command.run(_settings(home), _facts(home), viewers, limit, algo, Console(stderr=True)))
+    click.echo(json.dumps(report.as_payload(), indent=1))
+    if not report.lawful:
+        sys.exit(1)
+
+
+@nova.group()
+def admin() -> None:
+    """Change flags and configuration while everything runs."""
+
+
+@admin.command("flags")
+@click.argument("name", required=False)
+@click.argument("state", required=False, type=click.Choice(["on", "off"]))
+@ADMIN
+def admin_flags(api: AdminApi, name: str | None, state: str | None) -> None:
+    """Show all flags, or one, or set one."""
+    from nova_feed.commands import admin as command
+
+    command.flags(api, name, state, _console())
+
+
+@admin.group("config")
+def admin_config() -> None:
+    """Weights, lifetimes, thresholds."""
+
+
+@admin_config.command("get")
+@ADMIN
+def admin_config_get(api: AdminApi) -> None:
+    """Show the configuration."""
+    from nova_feed.commands import admin as command
+
+    command.config(api, (), _console())
+
+
+@admin_config.command("set")
+@click.argument("pairs", nargs=-1, required=True, metavar="NAME=VALUE...")
+@ADMIN
+def admin_config_set(api: AdminApi, pairs: tuple[str, ...]) -> None:
+    """Change some of it, all at once."""
+    from nova_feed.commands import admin as command
+
+    command.config(api, pairs, _console())
+
+
+@admin.command("history")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+@ADMIN
+def admin_history(api: AdminApi, limit: int) -> None:
+    """Show who changed what, and when."""
+    from nova_feed.commands import admin as command
+
+    command.history(api, limit, _console())
+
+
+@admin.command("rollback")
+@click.argument("version", type=click.IntRange(0))
+@ADMIN
+def admin_rollback(api: AdminApi, version: int) -> None:
+    """Come back to what an earlier version said (0: the settings), as a new version."""
+    from nova_feed.commands import admin as command
+
+    command.rollback(api, version, _console())
+
+
+@admin.command("state")
+@ADMIN
+def admin_state(api: AdminApi) -> None:
+    """Show breakers, pools and versions of every process, state of every server, lag (JSON)."""
+    from nova_feed.commands import admin as command
+
+    command.state(api, _console())
 
 
 @nova.command(hidden=True)

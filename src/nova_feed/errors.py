@@ -43,3 +43,7 @@ class InvalidInputError(NovaError):
     def __init__(self, detail: str, errors: list[dict[str, object]] | None = None) -> None:
         super().__init__(detail)
         self.errors = errors or []
+
+
+class StaleVersionError(NovaError):
+    """A change was made from a version that is not the newest any more."""

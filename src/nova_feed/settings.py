@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 
 from nova_feed.errors import SettingsError
 
-SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET", "NOVA_SMTP_URL")
+SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET", "NOVA_SMTP_URL", "NOVA_ADMIN_TOKEN")
 _INTERNAL = ("NOVA_PART", "NOVA_CDC_PASSWORD")
 
 
@@ -198,6 +198,16 @@ class Settings(BaseModel):
     )
     report_from: str = Field("", validation_alias=_env("NOVA_REPORT_FROM"), description="Sender of the daily report.")
     report_to: str = Field("", validation_alias=_env("NOVA_REPORT_TO"), description="Its recipients, comma separated.")
+    runtime_file: str = Field(
+        "",
+        validation_alias=_env("NOVA_RUNTIME_FILE"),
+        description="JSON file of flags and configuration that the worker follows; empty: none.",
+    )
+    admin_token: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_env("NOVA_ADMIN_TOKEN"),
+        description="Token with the scope admin that `nova admin` sends; empty: it mints one with NOVA_JWT_SECRET.",
+    )
     shutdown_s: int = Field(
         10,
         ge=1,
@@ -229,7 +239,7 @@ class Settings(BaseModel):
             raise ValueError("must be smtp://user:password@host:port or smtps://...")
         return value
 
-    @field_validator("jwt_secret", "cursor_secret")
+    @field_validator("jwt_secret", "cursor_secret", "admin_token")
     @classmethod
     def _is_long_enough(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value()) < 32:

@@ -136,7 +136,7 @@ async def test_a_cache_that_is_full_says_so_and_what_it_has_can_be_read(valkey: 
 
 
 async def test_every_key_has_a_life_and_reading_a_list_renews_it(valkey: Valkey) -> None:
-    lists = ListCache.connect(valkey.url, feed_ttl_s=50, list_ttl_s=100)
+    lists = ListCache.connect(valkey.url, ttls=lambda: (50, 100))
     await lists.put(7, "a", BODY, first=True)
     await lists.client.expire(LIST.of(7, "a"), 20)
     await lists.first(7)
@@ -194,3 +194,16 @@ async def test_a_seen_cache_that_is_away_says_so(away: ListCache) -> None:
     for call in (gone.read(1), gone.mark([(1, 2)], NOW)):
         with pytest.raises(StoreUnavailableError, match="valkey"):
             await call
+
+
+async def test_what_is_kept_for_a_viewer_is_found_with_what_answers_first_pages(lists: ListCache) -> None:
+    nothing = await lists.kept(7, 1_000_000)
+    assert (nothing.first, nothing.lists, nothing.complete) == (None, (), True)
+    await lists.put(7, "aaaaaaaaaaaa", BODY, first=True)
+    await lists.put(7, "bbbbbbbbbbbb", BODY[:99], first=False)
+    await lists.put(77, "cccccccccccc", b"of somebody else", first=True)
+    kept = await lists.kept(7, 1_000_000)
+    assert (kept.first, kept.complete) == ("aaaaaaaaaaaa", True)
+    assert [body for _, body in kept.lists] == [BODY, BODY[:99]]
+    assert all(590 <= ttl_s <= 600 for ttl_s, _ in kept.lists)
+    assert 110 <= kept.first_ttl_s <= 120

@@ -38,7 +38,7 @@ def test_without_a_stack_and_without_a_url_a_command_says_how_to_get_one(tmp_pat
     assert refusal(nova(tmp_path, command)).startswith("no stack runs in .nova, and none of POSTGRES_URL, ")
 
 
-@pytest.mark.parametrize("command", ["status", "simulate --seconds 1"])
+@pytest.mark.parametrize("command", ["status", "simulate --seconds 1", "audit"])
 def test_what_needs_the_local_stack_says_how_to_start_it(tmp_path: Path, command: str) -> None:
     assert refusal(nova(tmp_path, command)) == "no stack runs in .nova: `nova up` starts one"
 
@@ -75,3 +75,17 @@ def test_a_process_whose_port_is_taken_names_it_and_the_setting(tmp_path: Path, 
         port = str(taken.getsockname()[1])
         said = refusal(nova(tmp_path, command, **SIGNED, **{setting: port}))
     assert said == f"cannot listen on 127.0.0.1, port {port} (Address already in use): change {setting}"
+
+
+def test_an_admin_listener_that_does_not_answer_is_named_with_its_address(tmp_path: Path) -> None:
+    said = refusal(nova(tmp_path, "admin flags --url http://127.0.0.1:1", **SIGNED))
+    assert said.startswith("the admin listener at http://127.0.0.1:1 does not answer: ")
+
+
+def test_the_admin_commands_say_what_token_they_need(tmp_path: Path) -> None:
+    assert refusal(nova(tmp_path, "admin flags")).startswith("NOVA_JWT_SECRET is not set")
+
+
+def test_a_pair_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    said = refusal(nova(tmp_path, "admin config set weight --url http://127.0.0.1:1", **SIGNED))
+    assert said == "'weight' must be NAME=VALUE, such as weight_freshness=0.5"

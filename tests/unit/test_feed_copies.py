@@ -21,8 +21,8 @@ class Kept(Copies):
     """Copies over a clock that stands still, with all that is needed to be known."""
 
     def __init__(self, clock: VirtualClock, most_bytes: int = 1 << 20) -> None:
-        super().__init__(clock, most_bytes=most_bytes)
-        self.virtual = clock
+        super().__init__(clock, version=lambda: self.made_by, most_bytes=most_bytes)
+        self.virtual, self.made_by = clock, 1
         self.changes.missed()
         self.beat()
 
@@ -124,6 +124,15 @@ def test_a_page_of_a_newer_list_replaces_all_pages_of_the_older(copies: Kept) ->
     copies.keep(limit=20, list_id="b")
     assert copies.get(VIEWER, 10) is None
     assert copies.found(limit=20).list_id == "b"
+
+
+def test_a_page_made_by_another_configuration_is_not_shown(copies: Kept) -> None:
+    mark = copies.mark()
+    copies.made_by = 2
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", posts=frozenset())
+    assert copies.get(VIEWER, LIMIT) is None
+    copies.keep()
+    assert copies.found().version == 2
 
 
 def test_records_that_may_have_been_missed_take_everything(copies: Kept) -> None:

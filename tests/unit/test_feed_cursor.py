@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_feed.errors import CursorError
+from nova_feed.errors import CursorError, CursorExpiredError
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST
 from nova_feed.model import MAX_ID
@@ -74,6 +74,15 @@ def test_a_cursor_is_good_for_its_viewer_alone(cursor: Cursor, viewer: int) -> N
     if viewer != cursor.viewer_id:
         with pytest.raises(CursorError, match="another viewer"):
             SIGNER.decode(SIGNER.encode(cursor), viewer)
+
+
+def test_a_cursor_of_another_version_has_expired_and_is_still_its_viewers_alone() -> None:
+    body = b"\0" + base64.urlsafe_b64decode(SIGNER.encode(ONE) + "==")[1:-16]
+    text = base64.urlsafe_b64encode(body + SIGNER._mac(body)).decode().rstrip("=")
+    with pytest.raises(CursorExpiredError, match="start again"):
+        SIGNER.decode(text, ONE.viewer_id)
+    with pytest.raises(CursorError, match="another viewer"):
+        SIGNER.decode(text, ONE.viewer_id + 1)
 
 
 def test_a_cursor_signed_with_another_key_is_refused() -> None:

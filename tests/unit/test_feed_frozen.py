@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +37,8 @@ def frozen(count: int) -> FrozenList:
 @law
 @given(any_rows, WEIGHTS, st.sampled_from(["ranked", "timeline"]), st.text(max_size=50))
 def test_a_frozen_list_comes_back_as_it_was(rows: list[Row], weights: Weights, source: str, reason: str) -> None:
-    before = freeze(ranked(rows, weights), source, reason, cold=len(rows) % 2 == 0)
+    followees = np.array([1, 4, 9])
+    before = freeze(ranked(rows, weights), source, reason, followees=followees, cold=len(rows) % 2 == 0)
     after = decode(encode(before))
     assert (after.list_id, after.as_of_ms, after.source, after.reason, after.weights) == (
         before.list_id, NOW, source, reason, weights,
@@ -45,6 +47,7 @@ def test_a_frozen_list_comes_back_as_it_was(rows: list[Row], weights: Weights, s
     assert after.rank_before.tolist() == before.rank_before.tolist()
     assert after.relaxed.tolist() == before.relaxed.tolist()
     assert (after.cold, after.propensity.tolist()) == (before.cold, before.propensity.tolist())
+    assert after.followed.tolist() == [author in {1, 4, 9} for author in after.candidates.author_id.tolist()]
 
 
 @law

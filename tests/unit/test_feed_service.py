@@ -15,14 +15,16 @@ from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
 from nova_feed.feed.patience import SHORT_S
 from nova_feed.feed.rules import PageRules, Rules
-from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, VALKEY_OPEN_S, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
+from nova_feed.feed.service import ENOUGH, VALKEY_OPEN_S, YOUNG_PER_S, FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import Timeline
-from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules, Weights
+from nova_feed.ranking import Candidates, Source, ViewerRules
+from nova_feed.runtime import Live, Runtime
 from tests.caches import ListsInMemory, SeenInMemory
 from tests.unit.test_clock import VirtualClock
 
 POSTS = 60
+SOFT_AGE_MS, YOUNG_AGE_MS = Runtime().soft_age_ms, Runtime().young_age_ms
 
 
 class ClickHouse(Sources):
@@ -106,7 +108,7 @@ def proposal(viewer: int, posts: Sequence[int], clock: VirtualClock, source: Sou
     candidates = Candidates.make(
         post_id=ids, author_id=100 + ids % 20, created_ms=clock.now_ms() - ids * 60_000, sources=source
     )
-    return Proposal(candidates, ViewerRules(viewer))
+    return Proposal(candidates, ViewerRules(viewer), np.unique(candidates.author_id))
 
 
 @dataclass
@@ -117,13 +119,14 @@ class World:
     lists: ListsInMemory = field(default_factory=ListsInMemory)
     seen: SeenInMemory = field(default_factory=SeenInMemory)
     rules: RulesNow = field(default_factory=RulesNow)
+    live: Live = field(default_factory=lambda: Live(Runtime()))
 
     def __post_init__(self) -> None:
         self.clickhouse, self.postgres = ClickHouse(self.clock), PostgreSQL(self.clock)
         self.service = FeedService(
             sources=self.clickhouse, timeline=self.postgres, rules=self.rules, lists=self.lists,
             facts=FactsNow(), seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"),
-            clock=self.clock, weights=Weights(), saturation=Saturation(),
+            clock=self.clock, runtime=self.live,
         )  # fmt: skip
 
     async def page(self, viewer: int = 7, *, algo: str = "ch", limit: int = 10, cursor: str | None = None) -> Page:
@@ -169,7 +172,7 @@ async def test_requests_of_a_viewer_that_come_together_share_one_list_whoever_gi
     world.clickhouse.open.set()
     lists = {page.frozen.list_id for page in await asyncio.gather(*asked)}
     assert lists == set(world.lists.firsts.values())
-    assert len(world.lists.kept) == 1 + ((await other).frozen.list_id not in lists)
+    assert len(world.lists.bodies) == 1 + ((await other).frozen.list_id not in lists)
 
 
 async def test_a_list_that_could_not_be_made_for_some_is_made_for_who_comes_next(world: World) -> None:
@@ -231,14 +234,14 @@ async def test_a_cursor_of_somebody_else_is_refused(world: World) -> None:
 @pytest.mark.parametrize("left", [None, b"", b"the list of another version"])
 async def test_a_cursor_whose_list_is_gone_or_unreadable_has_expired(world: World, left: bytes | None) -> None:
     first = await world.page()
-    world.lists.kept = {} if left is None else dict.fromkeys(world.lists.kept, left)
+    world.lists.bodies = {} if left is None else dict.fromkeys(world.lists.bodies, left)
     with pytest.raises(CursorExpiredError):
         await world.page(cursor=first.cursor)
 
 
 async def test_a_kept_list_that_cannot_be_read_is_as_good_as_none(world: World) -> None:
     await world.page()
-    world.lists.kept = dict.fromkeys(world.lists.kept, b"the list of another version")
+    world.lists.bodies = dict.fromkeys(world.lists.bodies, b"the list of another version")
     page = await world.page()
     assert (page.cache_hit, len(page.cut.rows)) == (False, 10)
 

@@ -87,7 +87,9 @@ def test_new_posts_are_tried_on_viewers_of_whom_nothing_is_known_alone(known: Co
 
 @pytest.mark.parametrize("relation", range(16))
 def test_each_bit_of_a_relation_is_one_rule(relation: int) -> None:
-    rules = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING, NOTHING).rules
+    proposal = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING, NOTHING)
+    rules, followees = proposal.rules, proposal.followees.tolist()
+    assert followees == ([10, 11] if relation & FOLLOWS else [11])
     lists = (rules.blocked_authors, rules.muted_authors, rules.unfollowed_authors)
     expected = [[10] if relation & bit else [] for bit in (BLOCKED, MUTED, UNFOLLOWED)]
     assert [authors.tolist() for authors in lists] == expected

@@ -26,6 +26,7 @@ from nova_feed.feed.trending import (
     encode,
 )  # fmt: skip
 from nova_feed.ranking import Candidates, Saturation, Source, lawful, trend
+from nova_feed.runtime import Live, Runtime
 from tests.unit.test_clock import VirtualClock
 from tests.unit.test_ranking_candidates import NOW, law
 from tests.unit.test_ranking_trending import ROWS, Row, posts
@@ -94,7 +95,7 @@ class World:
         """Another process over the same stores."""
         return Trending(
             count=self.clickhouse.read, recent=self.postgres.read, rules=self.rules, cache=self.valkey,
-            clock=self.clock, saturation=Saturation(),
+            clock=self.clock, runtime=Live(Runtime()),
         )  # fmt: skip
 
     async def origin(self) -> tuple[str, bool, str]:

@@ -23,6 +23,7 @@ EXAMPLES: dict[type[Exception], Exception] = {
     errors.CursorExpiredError: errors.CursorExpiredError("expired"),
     errors.UnauthorizedError: errors.UnauthorizedError("the aud claim is wrong"),
     errors.ForbiddenError: errors.ForbiddenError("needs admin"),
+    errors.StaleVersionError: errors.StaleVersionError("the newest version is 8 by now"),
     errors.StoreUnavailableError: errors.StoreUnavailableError("clickhouse", "10.0.0.7 refused"),
 }
 

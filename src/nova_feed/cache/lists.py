@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Self, cast
 
 import redis.asyncio as redis
@@ -17,22 +18,38 @@ from nova_feed.errors import StoreUnavailableError
 
 TIMEOUT_S = 0.25  # a process that ranks for a crowd may look at its sockets 100 ms late: Valkey is not away then
 JITTER = 0.1
+TTLS = (FEED.ttl_s, LIST.ttl_s)
+_SCANNED = 1_000  # keys in one step of a walk through all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which list answers first pages, for how many seconds yet, and every list with its own seconds.
+
+    ``complete``: whether all keys were looked at.
+    """
+
+    first: str | None
+    first_ttl_s: int
+    lists: tuple[tuple[int, bytes], ...]
+    complete: bool
 
 
 class ListCache:
     """Every method raises StoreUnavailableError within about 250 ms when Valkey does not answer; nothing is retried."""
 
-    def __init__(self, client: redis.Redis, *, feed_ttl_s: int = FEED.ttl_s, list_ttl_s: int = LIST.ttl_s) -> None:
-        self.client, self._feed_ttl_s, self._list_ttl_s = client, feed_ttl_s, list_ttl_s
+    def __init__(self, client: redis.Redis, *, ttls: Callable[[], tuple[int, int]] = lambda: TTLS) -> None:
+        self.client, self._ttls = client, ttls
 
     @classmethod
-    def connect(cls, url: str, *, feed_ttl_s: int = FEED.ttl_s, list_ttl_s: int = LIST.ttl_s) -> Self:
-        """Make the client; nothing is sent yet."""
+    def connect(cls, url: str, *, ttls: Callable[[], tuple[int, int]] = lambda: TTLS) -> Self:
+        """Make the client; nothing is sent yet. ``ttls`` says how long lives what is written now, in seconds:
+        the right to answer first pages, and a list after its last read."""
         client = MeasuredRedis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, max_connections=100,
             retry=Retry(NoBackoff(), 0), client_name="nova", protocol=3, health_check_interval=0,
         )  # fmt: skip
-        return cls(client, feed_ttl_s=feed_ttl_s, list_ttl_s=list_ttl_s)
+        return cls(client, ttls=ttls)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -47,21 +64,22 @@ class ListCache:
         """Whether this list answers first pages still; its life is renewed."""
         pipeline = self.client.pipeline(transaction=False)
         pipeline.get(FEED.of(viewer_id))
-        pipeline.expire(LIST.of(viewer_id, list_id), self._list_ttl_s)
+        pipeline.expire(LIST.of(viewer_id, list_id), self._ttls()[1])
         named, kept = cast("tuple[bytes | None, int]", await _call(pipeline.execute()))
         return named == list_id.encode() and bool(kept)
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         """A list, its life renewed; None when it has expired."""
-        found = await _call(self.client.getex(LIST.of(viewer_id, list_id), ex=self._list_ttl_s))
+        found = await _call(self.client.getex(LIST.of(viewer_id, list_id), ex=self._ttls()[1]))
         return cast("bytes | None", found)
 
     async def put(self, viewer_id: int, list_id: str, body: bytes, *, first: bool) -> None:
         """Keep a list; with ``first`` it also answers the viewer's first pages from now on."""
+        feed_ttl_s, list_ttl_s = self._ttls()
         pipeline = self.client.pipeline(transaction=False)
-        pipeline.set(LIST.of(viewer_id, list_id), body, ex=self._list_ttl_s)
+        pipeline.set(LIST.of(viewer_id, list_id), body, ex=list_ttl_s)
         if first:  # a little less than its life for each another time: what was made together is not missed together
-            life_s = self._feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
+            life_s = feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
             pipeline.set(FEED.of(viewer_id), list_id, px=max(1, int(life_s * 1000)))
         await _call(pipeline.execute())
 
@@ -77,6 +95,32 @@ class ListCache:
         keys = [FEED.of(viewer) for viewer in viewers]
         for start in range(0, len(keys), 1000):
             await _call(self.client.unlink(*keys[start : start + 1000]))
+
+    async def kept(self, viewer_id: int, most_keys: int) -> Kept:
+        """What is kept for a viewer: for people, not for pages. Up to ``most_keys`` of all keys are looked at.
+
+        No life is renewed by it.
+        """
+        first = cast("bytes | None", await _call(self.client.get(FEED.of(viewer_id))))
+        first_ttl_s = cast("int", await _call(self.client.ttl(FEED.of(viewer_id))))
+        at, looked, names = 0, 0, set[bytes]()
+        while True:
+            scan = self.client.scan(at, match=LIST.of(viewer_id, "*"), count=_SCANNED)
+            at, found = cast("tuple[int, list[bytes]]", await _call(scan))
+            names.update(found)
+            looked += _SCANNED
+            if at == 0 or looked >= most_keys:
+                break
+        lists = [await self._one(name) for name in sorted(names)]
+        first_id = None if first is None else first.decode("ascii")
+        return Kept(first_id, first_ttl_s, tuple(one for one in lists if one is not None), complete=at == 0)
+
+    async def _one(self, name: bytes) -> tuple[int, bytes] | None:
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.ttl(name)
+        pipeline.get(name)
+        ttl_s, body = cast("tuple[int, bytes | None]", await _call(pipeline.execute()))
+        return None if body is None else (ttl_s, body)
 
     async def version(self) -> str:
         """The server's version, by a real call."""

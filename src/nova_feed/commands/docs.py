@@ -10,6 +10,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from nova_feed.ops.metrics import TABLE
+from nova_feed.runtime import CONFIG, FLAGS, Runtime
+from nova_feed.serving.admin_openapi import admin_document
 from nova_feed.serving.openapi import document
 from nova_feed.settings import SECRETS, Settings, env_name
 
@@ -23,6 +25,7 @@ def documents() -> dict[str, str]:
         "docs/settings.md": _settings(),
         "docs/metrics.md": _metrics(),
         "docs/openapi.json": json.dumps(document(), indent=1) + "\n",
+        "docs/openapi-admin.json": json.dumps(admin_document(), indent=1) + "\n",
     }
 
 
@@ -67,7 +70,25 @@ def _settings() -> str:
 Settings are environment variables, read once at the start. An unknown `NOVA_` name, or a value that is wrong, is refused
 with one sentence. {", ".join(f"`{name}`" for name in SECRETS)} may each come from a file: `NAME_FILE` instead of `NAME`.
 
-{_table(("name", "default", "allowed", "meaning"), rows)}"""
+{_table(("name", "default", "allowed", "meaning"), rows)}
+## Changed at run time
+
+Every process holds a change within a second: `nova admin flags NAME on|off`, `nova admin config set NAME=VALUE ...`, or a
+JSON file that the worker follows (`NOVA_RUNTIME_FILE`): `{{"flags": {{"enable_caching": false}}, "config": {{"feed_ttl_s": 60}}}}`,
+in which a name that is left out is as the settings say. Until the first change the settings above hold; from then on the
+newest version in `nova_runtime` does.
+
+{_table(("name", "default", "allowed", "meaning"), _runtime())}"""
+
+
+def _runtime() -> list[tuple[str, str, str, str]]:
+    default = Runtime()
+    flags = [(f"`{name}`", "on", "on, off", meaning) for name, meaning in FLAGS.items()]
+    numbers = [
+        (f"`{name}`", f"`{getattr(default, name):g}`", number.told().removeprefix("a "), number.meaning)
+        for name, number in CONFIG.items()
+    ]
+    return flags + numbers
 
 
 def _allowed(info: FieldInfo) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import httpx
 import structlog
@@ -18,6 +19,9 @@ from nova_feed.capture import supervisor
 from nova_feed.clock import SystemClock
 from nova_feed.ingest.publish import Publisher
 from nova_feed.local.ports import must_be_free
+from nova_feed.runtime.change import Changes
+from nova_feed.runtime.file import RuntimeFile
+from nova_feed.runtime.table import RuntimeTable
 from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
 from nova_feed.stream.consumer import GroupConsumer
@@ -83,6 +87,9 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "daily": lambda: _daily(settings),
         "admin listener": lambda: _admin(settings),
     }
+    if settings.runtime_file:
+        changes = Changes(RuntimeTable(clients.reads), clients.live)
+        found["runtime file"] = RuntimeFile(Path(settings.runtime_file), changes).run
     if settings.canary_url and settings.jwt_secret.get_secret_value():
         found["canary"] = lambda: _canary(settings, clients)
     elif settings.canary_url:
@@ -110,7 +117,7 @@ async def _daily(settings: Settings) -> None:
 
 async def _admin(settings: Settings) -> None:
     server = Server(
-        bootstrap.api_app(settings, settings.admin_host),
+        bootstrap.admin_app(settings),
         address=settings.admin_host,
         port=settings.admin_port,
         interface=Interfaces.ASGI,

@@ -13,7 +13,7 @@ import numpy as np
 
 from nova_feed.feed.frozen import FrozenList
 from nova_feed.feed.rules import PageRules
-from nova_feed.ranking import Saturation, Source, saturate
+from nova_feed.ranking import Saturation, saturate
 
 ReadRules = Callable[[Sequence[int], Sequence[int]], Awaitable[PageRules]]
 SPARE = 20  # rows whose rules are read along, so that a few removals cost no second read
@@ -67,7 +67,7 @@ async def _allowed(frozen: FrozenList, rows: range, read: ReadRules) -> tuple[se
     part = slice(rows.start, rows.stop)
     posts = frozen.candidates.post_id[part].tolist()
     authors = frozen.candidates.author_id[part].tolist()
-    followed = (frozen.candidates.sources[part] & Source.FOLLOWEE > 0).tolist()
+    followed = frozen.followed[part].tolist()
     rules = await read(posts, list(set(authors)))
     judged = zip(rows, posts, authors, followed, strict=True)
     return {row for row, post, author, was in judged if rules.allows(post, author, was_followed=was)}, rules.current

@@ -7,6 +7,7 @@ seen to name the same list; and for ``LIFE_S`` at most, whatever else. All of th
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nova_feed.clock import Clock
@@ -29,6 +30,7 @@ class Copy:
     body: bytes
     posts: frozenset[int]
     change: int
+    version: int
     born: float
     confirmed: float
 
@@ -38,14 +40,16 @@ class Mark:
     """When a page began to be made."""
 
     change: int
+    version: int
     at: float
 
 
 class Copies:
     """The copies of one process, the ones used last first to stay."""
 
-    def __init__(self, clock: Clock, *, most_bytes: int = MOST_BYTES) -> None:
-        self._clock, self._most_bytes = clock, most_bytes
+    def __init__(self, clock: Clock, *, version: Callable[[], int] = lambda: 0, most_bytes: int = MOST_BYTES) -> None:
+        """``version`` says by which configuration pages are made now: a page of another is no longer shown."""
+        self._clock, self._version, self._most_bytes = clock, version, most_bytes
         self._all: OrderedDict[int, dict[int, Copy]] = OrderedDict()
         self._bytes = 0
         self.changes = Changes(clock, self.drop, self.clear)
@@ -55,7 +59,7 @@ class Copies:
 
     def mark(self) -> Mark:
         """Taken before the rules of a page are read: a change that comes in between is later than the mark."""
-        return Mark(self.changes.number, self._clock.monotonic())
+        return Mark(self.changes.number, self._version(), self._clock.monotonic())
 
     def get(self, viewer_id: int, limit: int) -> Copy | None:
         """The copy of this viewer's first page, if it may be shown (``due``: when Valkey still says so)."""
@@ -69,7 +73,7 @@ class Copies:
                 self.drop(viewer_id)
                 return None
             copy.change = changes.number
-        if self._clock.monotonic() - copy.born > LIFE_S:
+        if copy.version != self._version() or self._clock.monotonic() - copy.born > LIFE_S:
             self.drop(viewer_id)
             return None
         self._all.move_to_end(viewer_id)
@@ -96,7 +100,7 @@ class Copies:
             self.drop(viewer_id)
             pages = {}
         old = pages.get(limit)
-        pages[limit] = Copy(viewer_id, list_id, as_of_ms, limit, body, posts, mark.change, now, now)
+        pages[limit] = Copy(viewer_id, list_id, as_of_ms, limit, body, posts, mark.change, mark.version, now, now)
         self._all[viewer_id] = pages
         self._all.move_to_end(viewer_id)
         self._bytes += len(body) + SPARE_BYTES - (0 if old is None else len(old.body) + SPARE_BYTES)

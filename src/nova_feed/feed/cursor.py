@@ -13,7 +13,7 @@ import hmac
 import struct
 from dataclasses import dataclass
 
-from nova_feed.errors import CursorError
+from nova_feed.errors import CursorError, CursorExpiredError
 
 _BODY = struct.Struct(">Bq9sHHqdqqqq")
 _MAC_BYTES = 16
@@ -51,7 +51,8 @@ class CursorSigner:
         return _text(body + self._mac(body))
 
     def decode(self, text: str, viewer_id: int) -> Cursor:
-        """Read a cursor of this viewer. Raises CursorError, with one message for everything that is not ours."""
+        """Read a cursor of this viewer. Raises CursorError, with one message for everything that is not ours, and
+        CursorExpiredError for one of another version."""
         if len(text) != _TEXT_LENGTH:
             raise CursorError("this is not a cursor: pass on the `cursor` of the previous page as it came")
         try:
@@ -63,8 +64,10 @@ class CursorSigner:
         if not hmac.compare_digest(mac, self._mac(body)) or _text(raw) != text:
             raise CursorError("this cursor was altered: pass on the `cursor` of the previous page as it came")
         version, viewer, list_id, position, served, post, score, *authors = _BODY.unpack(body)
-        if version != _VERSION or viewer != viewer_id:
+        if viewer != viewer_id:
             raise CursorError("this cursor belongs to another viewer: start again without one")
+        if version != _VERSION:
+            raise CursorExpiredError("this cursor is of another version of this service: start again without a cursor")
         tail = tuple(author for author in authors if author)
         return Cursor(viewer, base64.urlsafe_b64encode(list_id).decode(), position, served, post, score, tail)
 

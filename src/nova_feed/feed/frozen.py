@@ -11,6 +11,7 @@ from functools import cached_property
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from nova_feed.ranking import Candidates, Ranked, Removed, Scores, Weights, score
 
@@ -23,9 +24,12 @@ _ROW = np.dtype(
         ("propensity", "<f8"),
         ("relaxed", "?"),
         ("seen", "?"),
+        ("followed", "?"),
     ]
 )
 LONGEST = 500
+Ints = npt.NDArray[np.int64]
+NOBODY: Ints = np.empty(0, dtype=np.int64)
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -43,7 +47,8 @@ class FrozenList:
     """The list a cursor reads from. ``source`` is ``ranked`` or ``timeline``; ``reason`` says why it is the latter.
 
     ``seen``: rows that the viewer has had before, shown again because there was too little else. ``cold``: nothing was
-    known of the viewer; ``propensity`` as in ``Ranked``.
+    known of the viewer; ``propensity`` as in ``Ranked``. ``followed``: rows of authors whom the viewer followed when
+    the list was ranked, whatever proposed the row.
     """
 
     list_id: str
@@ -57,6 +62,7 @@ class FrozenList:
     propensity: np.ndarray[tuple[int], np.dtype[np.float64]]
     relaxed: np.ndarray[tuple[int], np.dtype[np.bool_]]
     seen: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    followed: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -79,17 +85,22 @@ _NOTHING_REMOVED = Removed(np.empty(0, np.int64), np.empty(0, np.uint8))
 
 
 def freeze(
-    ranked: Ranked, source: str, reason: str = "", again: Ranked | None = None, *, cold: bool = False
-) -> FrozenList:
-    """Give a ranked list its identity: 9 random bytes as base64url. ``again``: rows shown before, that follow it."""
+    ranked: Ranked, source: str, reason: str = "", again: Ranked | None = None, *,
+    followees: Ints = NOBODY, cold: bool = False,
+) -> FrozenList:  # fmt: skip
+    """Give a ranked list its identity: 9 random bytes as base64url. ``again``: rows shown before, that follow it.
+
+    ``followees``: whom the viewer follows, as far as they have rows here.
+    """
     parts = [ranked] if again is None else [ranked, again]
+    candidates = Candidates.concat([part.candidates for part in parts])
     return FrozenList(
-        secrets.token_urlsafe(9), ranked.now_ms, source, reason, cold, ranked.weights,
-        Candidates.concat([part.candidates for part in parts]),
+        secrets.token_urlsafe(9), ranked.now_ms, source, reason, cold, ranked.weights, candidates,
         np.concatenate([part.rank_before for part in parts]),
         np.concatenate([part.propensity for part in parts]),
         np.concatenate([part.relaxed for part in parts]),
         np.repeat([False, True][: len(parts)], [len(part) for part in parts]),
+        np.isin(candidates.author_id, followees),
     )  # fmt: skip
 
 
@@ -101,7 +112,7 @@ def encode(frozen: FrozenList) -> bytes:
     rows = np.empty(len(frozen), dtype=_ROW)
     for name in _COLUMNS:
         rows[name] = getattr(frozen.candidates, name)
-    for name in ("rank_before", "propensity", "relaxed", "seen"):
+    for name in ("rank_before", "propensity", "relaxed", "seen", "followed"):
         rows[name] = getattr(frozen, name)
     return len(head).to_bytes(4, "big") + head + rows.tobytes()
 
@@ -120,5 +131,5 @@ def decode(body: bytes) -> FrozenList:
     return FrozenList(
         head.list_id, head.as_of_ms, head.source, head.reason, head.cold, head.weights,
         Candidates(**columns), rows["rank_before"].astype(np.int64), rows["propensity"].copy(),
-        rows["relaxed"].copy(), rows["seen"].copy(),
+        rows["relaxed"].copy(), rows["seen"].copy(), rows["followed"].copy(),
     )  # fmt: skip

@@ -33,15 +33,15 @@ from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
 from nova_feed.feed.told import looked_up, tell_ranking, timed
 from nova_feed.ops import metrics
-from nova_feed.ranking import Candidates, Ranked, Saturation, ViewerRules, Weights, rank
+from nova_feed.ranking import Candidates, Ranked, ViewerRules, Weights, rank
+from nova_feed.runtime import Live
 
 Flags = npt.NDArray[np.bool_]
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
-SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
-YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
-YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
-SOFT_PER_S = 60.0  # past so many a second, lists answer longer: a process at its limit answers first
+SWITCHED_OFF = "use_ch_ranking is off"
+YOUNG_PER_S = 20.0  # so many lists a second are ranked anew when young, in one process: a tenth of a core
+SOFT_PER_S = 60.0  # and so many when old: past that lists answer longer, for a process at its limit answers first
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
@@ -49,7 +49,8 @@ ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """One page: rows of a frozen list in the order shown. ``reason`` says why a fallback answered."""
+    """One page: rows of a frozen list in the order shown. ``reason`` says why the timeline answered though nobody asked
+    for it; ``fallback``: because a store was away; ``may_be_kept``: it may be answered again while nothing changes."""
 
     frozen: FrozenList
     cut: Cut
@@ -59,6 +60,7 @@ class Page:
     reason: str
     first_position: int
     newer: int | None
+    may_be_kept: bool
 
 
 class FeedService:
@@ -75,14 +77,13 @@ class FeedService:
         seen: SeenCache,
         signer: CursorSigner,
         clock: Clock,
-        weights: Weights,
-        saturation: Saturation,
+        runtime: Live,
         renewed: Callable[[int], None] = lambda _: None,
     ) -> None:
         """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer."""
         self._timeline, self._rules, self._lists, self._seen = timeline, rules, lists, seen
         self._signer, self._clock, self._facts = signer, clock, facts
-        self._weights, self._saturation = weights, saturation
+        self._runtime = runtime
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock, open_s=VALKEY_OPEN_S)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
@@ -101,7 +102,9 @@ class FeedService:
             at = self._signer.decode(cursor, viewer_id)
             frozen = await self._frozen(at)
             return await self._cut(frozen, at, limit, cache_hit=True)
-        cached = await self._cached(viewer_id) if algo == "ch" else None
+        runtime = self._runtime.now
+        may_be_cached = algo == "ch" and runtime.use_ch_ranking and runtime.enable_caching
+        cached = await self._cached(viewer_id) if may_be_cached else None
         frozen = cached or await self._rank_once(viewer_id, algo)
         start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
         return await self._cut(frozen, start, limit, cache_hit=cached is not None)
@@ -137,23 +140,30 @@ class FeedService:
         return await asyncio.shield(self._ranking[key])
 
     async def warm(self, viewer_id: int) -> None:
-        """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there."""
-        await self._rank_quietly(viewer_id)
+        """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there, and used."""
+        if self._runtime.now.use_ch_ranking:
+            await self._rank_quietly(viewer_id)
 
     async def inspect(self, viewer_id: int, post_id: int) -> Inspection:
         """Where this post stands for this viewer as of now, and why. Raises StoreUnavailableError."""
         facts, proposal = await asyncio.gather(self._facts.read(viewer_id, post_id), self._proposals.get(viewer_id))
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
-        ranked, again = self._split(proposal, had, self._weights)
+        ranked, again = self._split(proposal, had, self._runtime.now.weights)
         seen = frozenset(proposal.candidates.post_id[had].tolist())
         return inspect(ranked, again, seen, post_id, facts, viewer_id)
 
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
+        runtime = self._runtime.now
+        if not runtime.use_ch_ranking:
+            return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, SWITCHED_OFF)
         try:
             with timed("candidates", self._clock):
-                async with asyncio.timeout(patience_s(self.clickhouse, self._proposals.longest_s)):
+                patience = patience_s(self.clickhouse, self._proposals.longest_s)
+                async with asyncio.timeout(patience if runtime.enable_fallback else None):
                     proposal = await self._proposals.get(viewer_id)
         except StoreUnavailableError as error:
+            if not runtime.enable_fallback:
+                raise
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
             metrics.FALLBACKS.labels("feed", error.store, error.kind).inc()
             reason = f"{error.store}: {error.reason}"
@@ -177,11 +187,11 @@ class FeedService:
     async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
         """Rank what was not seen; when that is too little, go on with what was."""
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
-        weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
+        weights = TIMELINE_WEIGHTS if source == TIMELINE else self._runtime.now.weights
         start = self._clock.monotonic()
         ranked, again = self._split(proposal, had, weights)
         tell_ranking(ranked, had=int(had.sum()), again=again, seconds=self._clock.monotonic() - start)
-        return freeze(ranked, source, reason, again, cold=proposal.cold)
+        return freeze(ranked, source, reason, again, followees=proposal.followees, cold=proposal.cold)
 
     def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
         now_ms = self._clock.now_ms()
@@ -210,7 +220,7 @@ class FeedService:
             now_ms=now_ms,
             weights=weights,
             rules=rules,
-            saturation=self._saturation,
+            saturation=self._runtime.now.saturation,
             history=shown,
             start=0 if after is None else len(after),
             limit=LONGEST,
@@ -230,15 +240,18 @@ class FeedService:
             frozen = decode(body)
         except ValueError:  # another version's list, found while versions change: as good as none
             return None
+        if frozen.weights.version != self._runtime.now.weights.version:  # ranked in another way than would be now
+            return None
         self.renew_if_old(viewer_id, frozen.as_of_ms)
         return frozen
 
     def renew_if_old(self, viewer_id: int, as_of_ms: int) -> None:
         """Rank this viewer's list anew behind the answer, if it is old and there is time for it."""
         age_ms = self._clock.now_ms() - as_of_ms
-        if age_ms <= YOUNG_AGE_MS or viewer_id in self._refreshing:
+        runtime = self._runtime.now
+        if age_ms <= min(runtime.young_age_ms, runtime.soft_age_ms) or viewer_id in self._refreshing:
             return
-        if (self._soft if age_ms > SOFT_AGE_MS else self._young).take():
+        if (self._soft if age_ms > runtime.soft_age_ms else self._young).take():
             self._refresh(viewer_id)
 
     def _refresh(self, viewer_id: int) -> None:
@@ -274,17 +287,18 @@ class FeedService:
             served=at.served,
             tail=at.tail,
             limit=limit,
-            rule=self._saturation,
+            rule=self._runtime.now.saturation,
         )
         return Page(
             frozen,
             part,
             self._next(frozen, at, part),
             cache_hit,
-            fallback=bool(frozen.reason),
+            fallback=frozen.reason not in ("", SWITCHED_OFF),
             reason=frozen.reason,
             first_position=at.served,
             newer=0 if newer is None else await newer,
+            may_be_kept=frozen.source == RANKED and part.current and self._runtime.now.enable_caching,
         )
 
     def _next(self, frozen: FrozenList, at: Cursor, part: Cut) -> str | None:

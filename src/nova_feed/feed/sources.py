@@ -22,10 +22,12 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
-    """What one viewer's list is ranked from: candidates not yet merged, and the rules as ClickHouse knows them."""
+    """What one viewer's list is ranked from: candidates not yet merged, the rules as the store knows them, and whom the
+    viewer follows of the authors."""
 
     candidates: Candidates
     rules: ViewerRules
+    followees: Ints
     cold: bool = False  # nothing is known of the viewer: no follows, no interactions
 
 
@@ -83,7 +85,8 @@ def _proposal(viewer: int, rows: Columns, pairs: Columns, trending: Columns, fre
         interactions=_look_up(together.author_id, authors, interactions),
         sources=together.sources.astype(np.int64),
     )
-    return Proposal(known, _rules(viewer, pairs), cold=bool(cold))
+    followees = pairs["author_id"][pairs["relation"] & FOLLOWS > 0]
+    return Proposal(known, _rules(viewer, pairs), followees, cold=bool(cold))
 
 
 _COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")

@@ -46,6 +46,7 @@ class Timeline:
         try:
             async with self._pool.acquire(timeout=0.5) as connection:
                 rows = await connection.fetch(_ROWS, viewer_id, timeout=ANSWER_S)
+                followees = [row[1] for row in rows]
                 if len(rows) < FEW:
                     rows = [*rows, *await connection.fetch(_NEWEST, viewer_id, CANARY_AUTHOR, timeout=ANSWER_S)]
                 [(blocked, muted)] = await connection.fetch(_RULES, viewer_id, timeout=ANSWER_S)
@@ -62,4 +63,4 @@ class Timeline:
             blocked_authors=np.array(blocked, dtype=np.int64),
             muted_authors=np.array(muted, dtype=np.int64),
         )
-        return Proposal(candidates, rules)
+        return Proposal(candidates, rules, np.unique(np.array(followees, dtype=np.int64)))

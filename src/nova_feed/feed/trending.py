@@ -23,7 +23,8 @@ from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.told import looked_up
 from nova_feed.ops import metrics
-from nova_feed.ranking import Candidates, Saturation, Shown, Source, show, trend
+from nova_feed.ranking import Candidates, Shown, Source, show, trend
+from nova_feed.runtime import Live
 
 log = structlog.get_logger(__name__)
 WINDOWS = {"1h": 3_600, "24h": 86_400, "7d": 604_800}
@@ -79,10 +80,10 @@ class Trending:
     """
 
     def __init__(
-        self, *, count: Read, recent: Read, rules: Rules, cache: DiscoveryCache, clock: Clock, saturation: Saturation
+        self, *, count: Read, recent: Read, rules: Rules, cache: DiscoveryCache, clock: Clock, runtime: Live
     ) -> None:
         self._count, self._recent, self._rules, self._cache = count, recent, rules, cache
-        self._clock, self._saturation = clock, saturation
+        self._clock, self._runtime = clock, runtime
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock)
         self._copies = {window: _Copy() for window in WINDOWS}
@@ -90,12 +91,12 @@ class Trending:
     async def page(self, viewer_id: int, window: str, limit: int) -> TrendingPage:
         """The first ``limit`` posts that the viewer may see now; fewer when there are no more."""
         listed, cache_hit = await self.current(window)
-        rows = listed.candidates
+        rows, rule = listed.candidates, self._runtime.now.saturation
         some = min(len(rows), limit + SPARE)
         allowed = await self._allowed(viewer_id, rows, some)
-        shown = show(rows, allowed, self._saturation, limit=limit)
+        shown = show(rows, allowed, rule, limit=limit)
         if some < len(rows) and (len(shown.rows) < limit or shown.relaxed.any()):
-            shown = show(rows, await self._allowed(viewer_id, rows, len(rows)), self._saturation, limit=limit)
+            shown = show(rows, await self._allowed(viewer_id, rows, len(rows)), rule, limit=limit)
         return TrendingPage(listed, shown, cache_hit)
 
     async def current(self, window: str) -> tuple[TrendingList, bool]:

@@ -293,6 +293,14 @@ CANARY_FAILURES = _counter(
     "The stage names the part to look at.",
     [(stage,) for stage in ("post", "accept", "broker", "clickhouse", "counters", "cache", "feed")],
 )  # fmt: skip
+RUNTIME_VERSION = _gauge(
+    "runtime_version", (), "Version of flags and configuration that holds; 0: what the settings say.",
+    "Not the newest of `nova admin history`: see runtime_refused, and `nova admin state` for each process.",
+)  # fmt: skip
+RUNTIME_REFUSED = _counter(
+    "runtime_refused", ("source",), "Versions of flags and configuration that were not valid: table, file.",
+    "The old one stays; the log (runtime.refused) names each wrong field. `nova admin rollback` adds a good one.",
+)  # fmt: skip
 
 
 def exposition() -> bytes:

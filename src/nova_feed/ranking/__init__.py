@@ -5,7 +5,7 @@ Pure: no I/O, no clock, no randomness, no settings. ``pipeline`` is the place to
 stands, ``audit`` judges a list from outside. Beside it, ``trending`` and ``suggesting`` make the two other lists.
 """
 
-from nova_feed.ranking.audit import lawful, violations
+from nova_feed.ranking.audit import avoidable, lawful, violations
 from nova_feed.ranking.candidates import (
     AFFINITY_REACH,
     FOLLOWEE_REACH,
@@ -45,6 +45,7 @@ __all__ = [
     "Suggestion",
     "ViewerRules",
     "Weights",
+    "avoidable",
     "engagement",
     "exclude",
     "explain",

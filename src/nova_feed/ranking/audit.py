@@ -28,12 +28,19 @@ def violations(
 
 def lawful(author_ids: Sequence[int], rule: Saturation, *, history: Sequence[int] = (), start: int = 0) -> bool:
     """Whether at each violation every later post would have violated too: the rule held as far as it could."""
+    return not avoidable(author_ids, rule, history=history, start=start)
+
+
+def avoidable(author_ids: Sequence[int], rule: Saturation, *, history: Sequence[int] = (), start: int = 0) -> list[int]:
+    """The violations where a later post could have stood without one."""
     served = [*history, *author_ids]
-    return all(
-        _breaks(rule, later, served[: len(history) + i], position=start + i)
+    return [
+        i
         for i in violations(author_ids, rule, history=history, start=start)
-        for later in set(author_ids[i + 1 :])
-    )
+        if not all(
+            _breaks(rule, later, served[: len(history) + i], position=start + i) for later in set(author_ids[i + 1 :])
+        )
+    ]
 
 
 def _breaks(rule: Saturation, author: int, before: Sequence[int], *, position: int) -> bool:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from nova_feed.clock import Clock
 from nova_feed.serving import problems
+from nova_feed.serving.accepts import JsonOnly
 from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
@@ -23,14 +24,15 @@ from nova_feed.serving.observe import Observe
 from nova_feed.serving.openapi import openapi
 from nova_feed.serving.state import ApiState
 
+JSON = (Middleware(JsonOnly),)
 ROUTES = (
-    Route("/api/v1/feed", feed, methods=["GET"]),
-    Route("/api/v1/feed/explain", explain_post, methods=["GET"]),
-    Route("/api/v1/feed/why-not", why_not_post, methods=["GET"]),
-    Route("/api/v1/feed/trending", trending, methods=["GET"]),
-    Route("/api/v1/feed/metrics", daily_metrics, methods=["GET"]),
-    Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"]),
-    Route("/api/v1/events", events, methods=["POST"]),
+    Route("/api/v1/feed", feed, methods=["GET"], middleware=JSON),
+    Route("/api/v1/feed/explain", explain_post, methods=["GET"], middleware=JSON),
+    Route("/api/v1/feed/why-not", why_not_post, methods=["GET"], middleware=JSON),
+    Route("/api/v1/feed/trending", trending, methods=["GET"], middleware=JSON),
+    Route("/api/v1/feed/metrics", daily_metrics, methods=["GET"], middleware=JSON),
+    Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"], middleware=JSON),
+    Route("/api/v1/events", events, methods=["POST"], middleware=JSON),
     Route("/health", health, methods=["GET"]),
     Route("/health/live", live, methods=["GET"]),
     Route("/health/ready", ready, methods=["GET"]),
@@ -40,8 +42,10 @@ ROUTES = (
 OpenState = Callable[[], AbstractAsyncContextManager[ApiState]]
 
 
-def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = ()) -> Starlette:
-    """The application; ``open_state`` makes and closes what a process holds."""
+def create_app(
+    open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = (), more: Sequence[Route] = ()
+) -> Starlette:
+    """The application; ``open_state`` makes and closes what a process holds; ``more``: routes of this listener."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -54,8 +58,8 @@ def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] 
         CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["GET", "POST", "OPTIONS"],
         allow_headers=["authorization", "content-type", "x-request-id"], expose_headers=["x-request-id"], max_age=600,
     )  # fmt: skip
-    return Starlette(
-        routes=list(ROUTES),
+    app = Starlette(
+        routes=[*ROUTES, *more],
         middleware=[
             Middleware(HotFeed, clock=clock),
             Middleware(Observe, clock=clock),
@@ -64,3 +68,5 @@ def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] 
         exception_handlers={HTTPException: problems.http_error, **dict.fromkeys(problems.TABLE, problems.answer)},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a path has one spelling: no redirect to wherever the Host header says
+    return app

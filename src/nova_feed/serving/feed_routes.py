@@ -10,7 +10,7 @@ from starlette.responses import Response
 from nova_feed.clock import rfc3339
 from nova_feed.feed.copies import Mark
 from nova_feed.feed.inspect import Inspection, Standing
-from nova_feed.feed.service import RANKED, TIMELINE, Page
+from nova_feed.feed.service import SWITCHED_OFF, TIMELINE, Page
 from nova_feed.ops import metrics
 from nova_feed.ranking import Source, explain
 from nova_feed.serving.hot import TAIL
@@ -31,7 +31,7 @@ async def feed(request: Request) -> Response:
     page = await state.feed.page(principal.user_id, algo=query.algo, limit=query.limit, cursor=query.cursor)
     took_ms = round((state.clock.monotonic() - start) * 1000, 2)
     body = render(page, query, now_ms=state.clock.now_ms(), took_ms=took_ms)
-    if query.plain and page.frozen.source == RANKED and page.cut.current:
+    if query.plain and page.may_be_kept:
         _keep(state, mark, principal.user_id, query.limit, body, page)
     _record(request, principal.user_id, query, body, page)
     age = str(body.age_ms // 1000)
@@ -127,7 +127,8 @@ def _posts(page: Page, query: FeedQuery) -> list[FeedPost]:
 
 
 def _record(request: Request, user_id: int, query: FeedQuery, body: FeedResponse, page: Page) -> None:
-    metrics.FEED_REQUESTS.labels(query.algo, body.source, str(body.cache_hit).lower()).inc()
+    algo = TIMELINE if page.reason == SWITCHED_OFF else query.algo  # ch with a timeline counts as fallback
+    metrics.FEED_REQUESTS.labels(algo, body.source, str(body.cache_hit).lower()).inc()
     metrics.FEED_SECONDS.labels(body.source).observe(body.response_time_ms / 1000)
     metrics.POSTS_REMOVED.inc(page.cut.removed)
     tell(

@@ -22,7 +22,7 @@ _BODIES = (
 )  # fmt: skip
 _PROBLEMS = {
     "400": "Invalid input.", "401": "No valid token.", "403": "Not for this token.",
-    "404": "Not in the caller's feed.", "408": "The body came too slowly.",
+    "404": "Not in the caller's feed.", "406": "Answers are application/json.", "408": "The body came too slowly.",
     "410": "The cursor's list has expired.", "413": "The body is too large.", "415": "Not application/json.",
     "503": "A store is away.",
 }  # fmt: skip
@@ -68,18 +68,18 @@ def _feed_paths() -> dict[str, Any]:
     people = {"type": "integer", "minimum": 1, "maximum": MOST_PEOPLE, "default": PEOPLE}
     return {
         "/api/v1/feed": {"get": _operation("feed", "The caller's feed, ranked.", "FeedResponse", "200",
-                                           ("400", "401", "410", "503"), parameters=feed_parameters)},
+                                           ("400", "401", "406", "410", "503"), parameters=feed_parameters)},
         "/api/v1/feed/explain": {"get": _operation("explain_post", "Why a post stands where it stands.", "InspectionResponse",
-                                                   "200", ("400", "401", "404", "503"), parameters=[post])},
+                                                   "200", ("400", "401", "404", "406", "503"), parameters=[post])},
         "/api/v1/feed/why-not": {"get": _operation("why_not_post", "Why a post is not in the caller's feed.",
-                                                   "InspectionResponse", "200", ("400", "401", "503"), parameters=[post])},
+                                                   "InspectionResponse", "200", ("400", "401", "406", "503"), parameters=[post])},
         "/api/v1/feed/trending": {"get": _operation("trending", "What trends, as far as the caller may see it.", "TrendingResponse",
-                                                    "200", ("400", "401", "503"), parameters=trending_parameters)},
+                                                    "200", ("400", "401", "406", "503"), parameters=trending_parameters)},
         "/api/v1/feed/metrics": {"get": _operation("daily_metrics", "What people did on a day.", "DailyMetricsResponse", "200",
-                                                   ("400", "401", "403", "503"), parameters=[day])},
+                                                   ("400", "401", "406", "503"), parameters=[day])},
         "/api/v1/discover/suggested-users": {"get": _operation(
             "suggested_users", "Whom the caller might follow, and why.", "SuggestedUsersResponse", "200",
-            ("400", "401", "503"), parameters=[_parameter("limit", people, "People at most.")])},
+            ("400", "401", "406", "503"), parameters=[_parameter("limit", people, "People at most.")])},
     }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def _other_paths() -> dict[str, Any]:
     health = {"200": _answer("HealthResponse", "Answering."), "503": _answer("HealthResponse", "Not answering.")}
     return {
         "/api/v1/events": {"post": _operation("events", "Send up to 100 events.", "EventsResponse", "202",
-                                              ("400", "401", "408", "413", "415", "503"),
+                                              ("400", "401", "406", "408", "413", "415", "503"),
                                               requestBody={"required": True, "content": {"application/json": {"schema": batch}}})},
         "/health": {"get": _open("health", "State and latency of each part.", health)},
         "/health/live": {"get": _open("live", "Whether the process runs.", {"200": _answer("LiveResponse", "It runs.")})},

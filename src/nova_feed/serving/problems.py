@@ -16,6 +16,7 @@ from nova_feed.errors import (
     CursorExpiredError,
     ForbiddenError,
     InvalidInputError,
+    StaleVersionError,
     StoreUnavailableError,
     UnauthorizedError,
 )
@@ -28,6 +29,7 @@ TABLE: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     CursorExpiredError: (410, "cursor-expired", {}),
     UnauthorizedError: (401, "unauthorized", {"WWW-Authenticate": 'Bearer realm="nova-feed"'}),
     ForbiddenError: (403, "forbidden", {}),
+    StaleVersionError: (412, "stale-version", {}),
     StoreUnavailableError: (503, "unavailable", {"Retry-After": "2"}),
 }
 

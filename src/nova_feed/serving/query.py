@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -16,6 +16,7 @@ ALGOS = ("ch", "timeline")
 WINDOWS = ("1h", "24h", "7d")
 PEOPLE, MOST_PEOPLE = 20, 50
 OLDEST_DAYS = 365  # of daily metrics; days past 30 are there when the job kept them then
+VERSIONS, MOST_VERSIONS, LONGEST_NOTE = 20, 500, 200
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -68,9 +69,15 @@ def people_limit(parameters: QueryParams) -> int:
 def post_id(parameters: QueryParams) -> int:
     """The post that is asked about. Raises InvalidInputError."""
     _only(parameters, ("post_id",))
-    text = parameters.get("post_id", "")
+    return path_id(parameters, "post_id")
+
+
+def path_id(parameters: Mapping[str, str], name: str) -> int:
+    """An id in a path. Raises InvalidInputError."""
+    text = parameters.get(name, "")
     if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 1 <= int(text) <= MAX_ID):
-        raise _wrong("post_id", f"is {text[:40]!r}; it must be the id of a post, a whole number from 1 on")
+        kind = name.removesuffix("_id")
+        raise _wrong(name, f"is {text[:40]!r}; it must be the id of a {kind}, a whole number from 1 on")
     return int(text)
 
 
@@ -91,6 +98,21 @@ def day(parameters: QueryParams, today: date) -> date:
     if asked is None or asked.isoformat() != text or not first <= asked <= today:
         raise _wrong("date", f"is {text[:40]!r}; it must be a day from {first} to {today}")
     return asked
+
+
+def history_limit(parameters: QueryParams) -> int:
+    """The limit of GET /admin/runtime/history. Raises InvalidInputError."""
+    _only(parameters, ("limit",))
+    return _whole(parameters, "limit", VERSIONS, 1, MOST_VERSIONS)
+
+
+def only_note(parameters: QueryParams) -> str:
+    """Why a change is made, for its history; may be left out. Raises InvalidInputError."""
+    _only(parameters, ("note",))
+    note = parameters.get("note", "").strip()
+    if len(note) > LONGEST_NOTE or not note.isprintable():
+        raise _wrong("note", f"must have at most {LONGEST_NOTE} characters, all of them printable")
+    return note
 
 
 def _only(parameters: QueryParams, names: Sequence[str]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
 from nova_feed.clock import Clock
 from nova_feed.feed.copies import Copies
 from nova_feed.feed.daily import Daily
+from nova_feed.feed.measures import PostMeasures
 from nova_feed.feed.service import FeedService
 from nova_feed.feed.suggestions import Suggestions
 from nova_feed.feed.trending import Trending
@@ -19,7 +21,25 @@ from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
 from nova_feed.ops.access import AccessLog
 from nova_feed.ops.health import Check
+from nova_feed.runtime import Live
+from nova_feed.runtime.change import Changes
 from nova_feed.serving.auth import Principal, TokenVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What the admin listener has besides.
+
+    ``lag()``: consumer group -> topic -> records before it; ``outbox()``: events not published yet, and the age of the
+    oldest in seconds. None: nobody answered.
+    """
+
+    changes: Changes
+    live: Live
+    lists: ListCache
+    measures: PostMeasures
+    lag: Callable[[], Awaitable[Mapping[str, dict[str, int] | None]]]
+    outbox: Callable[[], Awaitable[tuple[int | None, float | None]]]
 
 
 @dataclass(slots=True)
@@ -39,6 +59,7 @@ class ApiState:
     checks: Mapping[str, Check]
     clock: Clock
     show_metrics: bool
+    admin: Admin | None = None  # on the admin listener alone
     stopping: bool = field(default=False)
     behind: set[asyncio.Task[None]] = field(default_factory=set)  # what goes on behind an answer
 
@@ -47,6 +68,13 @@ def state_of(request: Request) -> ApiState:
     """The state of the process that answers this request."""
     state: ApiState = request.app.state.api
     return state
+
+
+def admin_of(request: Request) -> Admin:
+    """What the admin listener has: its routes are on no other."""
+    admin = state_of(request).admin
+    assert admin is not None
+    return admin
 
 
 async def principal_of(request: Request) -> Principal:

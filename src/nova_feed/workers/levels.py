@@ -16,11 +16,13 @@ from nova_feed.ops import metrics
 from nova_feed.stream.lag import Ages, Place, Position
 
 log = structlog.get_logger(__name__)
+LONGEST_S = 3.0  # of a question that somebody waits for
 GROUPS = ("nova_cdc", "events_group", "nova_relations")
 _PENDING = """
 SELECT count(*) AS requests, coalesce(sum(cardinality(positions)), 0)::bigint AS events, min(accepted_ms) AS oldest_ms
 FROM nova_events_outbox WHERE NOT acked
 """
+Lag = Callable[[str], Awaitable[Mapping[str, int]]]
 Positions = Callable[[str], Awaitable[Mapping[Place, Position]]]
 
 
@@ -63,6 +65,28 @@ def tell(group: str, found: Mapping[Place, Position], ages: Ages, now_s: float) 
         metrics.CONSUMER_LAG_SECONDS.labels(group, topic).set(seconds[topic])
         if group == "nova_cdc":
             metrics.CDC_LAG_SECONDS.labels(topic.removeprefix("cdc.")).set(seconds[topic])
+
+
+async def lag_or_none(lag: Lag, groups: Sequence[str] = GROUPS) -> dict[str, dict[str, int] | None]:
+    """Consumer group -> topic -> records before it; None for one that nobody answered about within ``LONGEST_S``."""
+
+    async def one(group: str) -> dict[str, int] | None:
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                return dict(await lag(group))
+        except (StoreUnavailableError, TimeoutError):
+            return None
+
+    return dict(zip(groups, await asyncio.gather(*map(one, groups)), strict=True))
+
+
+async def pending_or_none(pool: asyncpg.Pool, now_ms: int) -> tuple[int | None, float | None]:
+    """As ``pending``; Nones when PostgreSQL does not answer within ``LONGEST_S``."""
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            return await pending(pool, now_ms)
+    except POSTGRES_AWAY:
+        return None, None
 
 
 async def pending(pool: asyncpg.Pool | asyncpg.Connection, now_ms: int) -> tuple[int, float]:
