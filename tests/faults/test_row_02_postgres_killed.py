@@ -27,4 +27,4 @@ async def test_while_postgresql_is_dead_a_post_is_503_and_the_feed_goes_on(bench
         await bench.judge(line, load)
         assert {answer.status for answer in load.bad()} == {503}, load.cuts()
         assert all(answer.retry_after for answer in load.bad())
-        bench.served(line, watch, within_s=3)
+        bench.served(line, watch, "clickhouse", within_s=3)

@@ -28,4 +28,4 @@ async def test_while_postgresql_hangs_a_post_is_503_in_time_and_the_feed_goes_on
         assert hung
         assert {answer.status for answer in hung} == {503}, load.cuts()
         assert load.slowest(503) <= SOON_S
-        bench.served(line, watch, within_s=SOON_S)
+        bench.served(line, watch, "clickhouse", within_s=SOON_S)

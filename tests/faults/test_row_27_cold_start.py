@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.bench import READS, Bench, hold, or_none
+from tests.faults.bench import READS, Bench, as_coroutine, hold, or_none
 from tests.faults.nemesis import kill
 from tests.faults.watch import MOST, Watch
 from tests.waiting import eventually
@@ -26,9 +26,11 @@ async def test_a_herd_at_a_cold_start_is_answered_or_told_when_to_come_again(ben
 
             breakers, before = bench.breakers(), watch.figures()
             with watch.nobody_asks():
-                for pid in bench.api_pids():
+                killed = bench.api_pids()
+                for pid in reversed(killed):  # first the one that would start the others again
                     kill(pid)
                 await valkey.flushall()
+                await eventually(lambda: as_coroutine(set(killed).isdisjoint(bench.api_pids())), 60)
                 await eventually(lambda: or_none(listens()), 60)
             watch.rate = READS * TIMES
             with watch.fault():

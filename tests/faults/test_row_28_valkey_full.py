@@ -51,5 +51,5 @@ async def _as_it_was(valkey: redis.Redis) -> AsyncIterator[str]:
     try:
         yield before["maxmemory-policy"]
     finally:
-        for name in ASK:
+        for name in ASK:  # the room first
             await valkey.config_set(name, before[name])

@@ -75,7 +75,7 @@ async def test_rules_that_have_to_wait_for_a_connection_do_not_mean_that_postgre
 ) -> None:
     rules = Rules(pool, nowhere, VirtualClock())
     async with pool.acquire(), pool.acquire():
-        for _ in range(2 * FAILURES):
+        for _ in range(FAILURES):
             with pytest.raises(StoreUnavailableError, match="clickhouse"):
                 await rules.read(1, [1], [2])
     assert rules.postgres.state != OPEN

@@ -48,7 +48,7 @@ class Store:
         return list(await asyncio.gather(*asked))
 
 
-def ask(coalescer: Coalescer[str], *viewers: int) -> list[asyncio.Task[str]]:
+def ask(coalescer: Coalescer[int, str], *viewers: int) -> list[asyncio.Task[str]]:
     return [asyncio.create_task(coalescer.get(viewer)) for viewer in viewers]
 
 

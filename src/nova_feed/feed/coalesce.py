@@ -6,31 +6,33 @@ No timer: while one batch is being answered the next one gathers, so a lone miss
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class Coalescer(Generic[T]):
-    """Single-flight per viewer, batches of up to ``most`` viewers, at most ``at_once`` batches under way."""
+class Coalescer(Generic[K, T]):
+    """Single-flight for each thing asked for (a viewer, as a rule); batches of up to ``most`` of them, at most
+    ``at_once`` batches under way."""
 
     def __init__(
-        self, load: Callable[[Sequence[int]], Awaitable[Mapping[int, T]]], *, most: int = 64, at_once: int = 2
+        self, load: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], *, most: int = 64, at_once: int = 2
     ) -> None:
         self._load, self._most, self._at_once = load, most, at_once
-        self._waiting: dict[int, asyncio.Future[T]] = {}
-        self._loading: dict[int, asyncio.Future[T]] = {}
+        self._waiting: dict[K, asyncio.Future[T]] = {}
+        self._loading: dict[K, asyncio.Future[T]] = {}
         self._batches: dict[asyncio.Task[None], float] = {}  # and when they began
 
-    async def get(self, viewer_id: int) -> T:
-        """The answer for one viewer. Raises what ``load`` raised for the batch it was in.
+    async def get(self, asked: K) -> T:
+        """The answer for one of them. Raises what ``load`` raised for the batch it was in.
 
         One caller that gives up does not take the answer from the others.
         """
-        future = self._waiting.get(viewer_id) or self._loading.get(viewer_id)
+        future = self._waiting.get(asked) or self._loading.get(asked)
         if future is None:
-            future = self._waiting[viewer_id] = asyncio.get_running_loop().create_future()
+            future = self._waiting[asked] = asyncio.get_running_loop().create_future()
             self._start()
         return await asyncio.shield(future)
 
@@ -43,8 +45,8 @@ class Coalescer(Generic[T]):
     def _start(self) -> None:
         if self._waiting and len(self._batches) < self._at_once:
             batch = dict(list(self._waiting.items())[: self._most])
-            for viewer_id in batch:
-                self._loading[viewer_id] = self._waiting.pop(viewer_id)
+            for asked in batch:
+                self._loading[asked] = self._waiting.pop(asked)
             task = asyncio.create_task(self._run(batch))
             self._batches[task] = asyncio.get_running_loop().time()
             task.add_done_callback(self._finished)
@@ -53,16 +55,16 @@ class Coalescer(Generic[T]):
         del self._batches[task]
         self._start()
 
-    async def _run(self, batch: dict[int, asyncio.Future[T]]) -> None:
+    async def _run(self, batch: dict[K, asyncio.Future[T]]) -> None:
         try:
             answers = await self._load(tuple(batch))
-            for viewer_id, future in batch.items():
-                future.set_result(answers[viewer_id])
+            for asked, future in batch.items():
+                future.set_result(answers[asked])
         except Exception as error:  # noqa: BLE001  whatever went wrong belongs to those who wait
             for future in batch.values():
                 if not future.done():
                     future.set_exception(error)
                     future.exception()  # nobody may be left to fetch it
         finally:
-            for viewer_id in batch:
-                del self._loading[viewer_id]
+            for asked in batch:
+                del self._loading[asked]

@@ -6,7 +6,8 @@ does not answer. When neither does, the read fails closed: no page is better tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -15,11 +16,15 @@ from nova_feed.away import POSTGRES_AWAY
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import Breaker
+from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
 from nova_feed.model import CANARY_AUTHOR
 from nova_feed.store.client import Store
 
+EVERYBODY = 0  # in the answer about posts: it is there, whoever asks
+_Asked = tuple[int, tuple[int, ...]]  # viewer, posts
 POSTGRES_OPEN_S = 1.0  # so long a rule may be ClickHouse's, seconds behind, after PostgreSQL is back
+IN_LINE_S = 1.0  # for a connection, when many ask at once: ClickHouse would take longer, and be slowed for all
 NEWEST = 1000  # of all posts since the list was made, in which those of followees are counted
 _SQL = """
 SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])
@@ -67,13 +72,15 @@ class Rules:
     def __init__(self, pool: asyncpg.Pool, store: Store, clock: Clock) -> None:
         self._pool, self._store = pool, store
         self.postgres = Breaker("postgres", clock, open_s=POSTGRES_OPEN_S)
+        self._elsewhere: Coalescer[_Asked, PageRules] = Coalescer(self._from_clickhouse)
 
     async def read(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
         """The rules about these posts and authors, as of now."""
         try:
-            row = await self.postgres.call(lambda: self._ask(_SQL, viewer_id, posts, authors, CANARY_AUTHOR))
+            wait_s = 0.25 if self.postgres.doubted else IN_LINE_S
+            row = await self.postgres.call(lambda: self._ask(wait_s, _SQL, viewer_id, posts, authors, CANARY_AUTHOR))
         except StoreUnavailableError:
-            return await self._from_clickhouse(viewer_id, posts)
+            return await self._elsewhere.get((viewer_id, tuple(posts)))
         existing, hidden, followed = (frozenset(ids) for ids in row)
         return PageRules(existing, hidden, followed)
 
@@ -82,16 +89,17 @@ class Rules:
         if self.postgres.doubted:
             return None
         try:
-            [count] = await self._ask(_NEWER, viewer_id, since_ms, NEWEST)
+            [count] = await self._ask(0.1, _NEWER, viewer_id, since_ms, NEWEST)
         except StoreUnavailableError:
             return None
         return int(count)
 
-    async def _ask(self, sql: str, *values: object) -> asyncpg.Record:
-        """One row. Raises StoreUnavailableError; a pool whose connections are all at work says nothing about health."""
+    async def _ask(self, wait_s: float, sql: str, *values: object) -> asyncpg.Record:
+        """One row, after ``wait_s`` for a connection at most. Raises StoreUnavailableError; that all connections of the
+        pool are at work says nothing about health."""
         connected = False
         try:
-            async with self._pool.acquire(timeout=0.25) as connection:
+            async with self._pool.acquire(timeout=wait_s) as connection:
                 connected = True
                 [row] = await connection.fetch(sql, *values, timeout=0.5)
         except POSTGRES_AWAY as error:
@@ -101,14 +109,23 @@ class Rules:
             raise StoreUnavailableError("postgres", str(error) or type(error).__name__, answers=busy) from error
         return row
 
-    async def _from_clickhouse(self, viewer_id: int, posts: Sequence[int]) -> PageRules:
-        pairs = await self._store.select("pairs", viewers=[viewer_id])
-        existing = await self._store.select("standing", viewer=viewer_id, posts=list(posts))
-        author, relation = pairs["author_id"], pairs["relation"]
-        hidden = author[relation & (BLOCKED | MUTED | UNFOLLOWED) > 0]
-        return PageRules(
-            frozenset(existing["id"].tolist()),
-            frozenset(hidden.tolist()),
-            frozenset(author[relation & FOLLOWS > 0].tolist()),
-            current=False,
+    async def _from_clickhouse(self, asked: Sequence[_Asked]) -> Mapping[_Asked, PageRules]:
+        """Two queries for all pages that wait: without PostgreSQL every page of everybody asks for its rules here."""
+        viewers = sorted({viewer_id for viewer_id, _ in asked})
+        posts = sorted({post for _, wanted in asked for post in wanted})
+        pairs, standing = await asyncio.gather(
+            self._store.select("pairs", viewers=viewers), self._store.select("standing", viewers=viewers, posts=posts)
         )
+        found: dict[_Asked, PageRules] = {}
+        for viewer_id, wanted in asked:
+            mine = pairs["viewer_id"] == viewer_id
+            author, relation = pairs["author_id"][mine], pairs["relation"][mine]
+            existing = set(standing["post_id"][standing["viewer_id"] == EVERYBODY].tolist())
+            hidden = set(standing["post_id"][standing["viewer_id"] == viewer_id].tolist())
+            found[viewer_id, wanted] = PageRules(
+                frozenset((existing & set(wanted)) - hidden),
+                frozenset(author[relation & (BLOCKED | MUTED | UNFOLLOWED) > 0].tolist()),
+                frozenset(author[relation & FOLLOWS > 0].tolist()),
+                current=False,
+            )
+        return found

@@ -42,7 +42,7 @@ RANKED, TIMELINE = "ranked", "timeline"
 SWITCHED_OFF = "use_ch_ranking is off"
 YOUNG_PER_S = 20.0  # so many lists a second are ranked anew when young, in one process: a tenth of a core
 SOFT_PER_S = 60.0  # and so many when old: past that lists answer longer, for a process at its limit answers first
-VALKEY_OPEN_S = 2.0  # a question costs 100 ms at most, and until it is asked no cursor goes on
+VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
@@ -87,7 +87,7 @@ class FeedService:
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock, open_s=VALKEY_OPEN_S)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
-        self._proposals: Coalescer[Proposal] = Coalescer(
+        self._proposals: Coalescer[int, Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
         )
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}

@@ -65,12 +65,12 @@ class Suggestions:
         self, *, hints: ReadMany, fallback: ReadOne, people: People, cache: DiscoveryCache, clock: Clock
     ) -> None:
         self._people, self._cache, self._clock = people, cache, clock
-        self._fallback: Coalescer[list[Hint]] = Coalescer(_one_by_one(fallback), most=1, at_once=AT_ONCE)
+        self._fallback: Coalescer[int, list[Hint]] = Coalescer(_one_by_one(fallback), most=1, at_once=AT_ONCE)
         self._read_many = hints
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
-        self._hints: Coalescer[list[Hint]] = Coalescer(
+        self._hints: Coalescer[int, list[Hint]] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: hints(viewers)), most=TOGETHER, at_once=AT_ONCE
         )
 
