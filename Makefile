@@ -7,10 +7,10 @@ UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --no-sync
 SIZE ?= small
 
-.PHONY: help setup demo test unit faults lint fix docs lock clean
+.PHONY: help setup setup-observe demo test unit faults lint fix docs lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: .venv/.ready ## install what everything else needs, into this folder and the usual caches
 
@@ -19,6 +19,10 @@ setup: .venv/.ready ## install what everything else needs, into this folder and 
 	@$(UV) sync --quiet --locked --extra local --compile-bytecode
 	@$(RUN) python -m nova_feed.local.java_parts fetch
 	@touch $@
+
+setup-observe: ## install Prometheus and Alertmanager, for `nova up --observe` and the tests of alerts (Debian, as root)
+	@type -P promtool amtool prometheus prometheus-alertmanager >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; }
 
 demo: setup ## start everything with a sample network, and show a ranked feed (Ctrl-C stops it)
 	@$(RUN) nova up --demo --size $(SIZE)
@@ -38,8 +42,9 @@ lint: setup ## check style, types and who may import whom
 fix: setup ## format, and mend what can be mended by itself
 	@$(RUN) ruff format --quiet && $(RUN) ruff check --fix --quiet
 
-docs: setup ## write the documents that follow from the code: settings, metrics, OpenAPI, .env.example
+docs: setup ## write what follows from the code: settings, metrics, OpenAPI, .env.example, dashboards
 	@$(RUN) nova docs
+	@$(RUN) python -m deploy.grafana.build
 
 lock: ## bring uv.lock and java_parts.lock to what pyproject.toml and java_parts.py ask for
 	@$(UV) lock && $(RUN) python -m nova_feed.local.java_parts lock

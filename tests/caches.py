@@ -37,6 +37,10 @@ class ListsInMemory(ListCache):
         if first:
             self.firsts[viewer_id] = list_id
 
+    async def still_first(self, viewer_id: int, list_id: str) -> bool:
+        self._reach()
+        return self.firsts.get(viewer_id) == list_id and (viewer_id, list_id) in self.kept
+
     async def forget(self, viewers: Iterable[int]) -> None:
         self._reach()
         for viewer in viewers:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_feed.clock import SystemClock
+from nova_feed.local.ports import free_port
 from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings, env_name
 
@@ -39,9 +40,9 @@ class LocalStack:
             capture_output=True, text=True, timeout=timeout_s, check=False, env=inherited | environment,
         )  # fmt: skip
 
-    def up(self) -> None:
+    def up(self, *options: str) -> None:
         """Start, with the small sample network; returns when the first feed was served."""
-        done = self.nova("up", "--detach", "--demo")
+        done = self.nova("up", "--detach", "--demo", "--port", str(free_port()), *options, timeout_s=300)
         assert done.returncode == 0, f"{done.stderr}\n{self.log()}"
 
     @property

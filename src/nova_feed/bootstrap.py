@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,8 @@ import asyncpg
 from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
+from nova_feed.away import POSTGRES_AWAY
+from nova_feed.cache.daily import DailyCache
 from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
@@ -20,7 +22,11 @@ from nova_feed.capture.connector import connector_config
 from nova_feed.clock import Clock, SystemClock
 from nova_feed.errors import SettingsError
 from nova_feed.feed import engagement, hints
+from nova_feed.feed.changes import TOPICS as CHANGES
+from nova_feed.feed.changes import Changes
+from nova_feed.feed.copies import Copies
 from nova_feed.feed.cursor import CursorSigner
+from nova_feed.feed.daily import Daily
 from nova_feed.feed.inspect import PostFacts
 from nova_feed.feed.people import People
 from nova_feed.feed.rules import Rules
@@ -31,7 +37,8 @@ from nova_feed.feed.timeline import Timeline
 from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
-from nova_feed.ops import logs
+from nova_feed.ops import logs, pools
+from nova_feed.ops.access import AccessLog
 from nova_feed.ops.health import Check
 from nova_feed.ranking import Saturation, Weights
 from nova_feed.serving.app import create_app
@@ -42,7 +49,10 @@ from nova_feed.settings import Settings
 from nova_feed.store.client import Store
 from nova_feed.stream.admin import broker_version
 from nova_feed.stream.producer import EventProducer
+from nova_feed.stream.tail import Tail
+from nova_feed.workers.mail import Mailer
 
+_POSTGRES_MS = "SELECT extract(epoch FROM clock_timestamp())::float8 * 1000"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -80,15 +90,22 @@ async def open_clients(settings: Settings, name: str) -> AsyncIterator[Clients]:
         connect = ConnectApi(settings.connect_url)
         stack.push_async_callback(connect.close)
         postgres = await stack.enter_async_context(_pool(settings, name, size=8, statement_ms=5_000))
-        reads = await stack.enter_async_context(_pool(settings, f"{name} reads", size=8, statement_ms=500))
+        reads = await stack.enter_async_context(_pool(settings, f"{name} reads", size=8, statement_ms=500, plain=True))
+        watching = asyncio.create_task(pools.watch({"writes": postgres, "reads": reads}))
+        stack.callback(watching.cancel)
         yield Clients(postgres, reads, store, lists, connect, producer)
 
 
-def _pool(settings: Settings, name: str, *, size: int, statement_ms: int) -> asyncpg.Pool:
+def _pool(settings: Settings, name: str, *, size: int, statement_ms: int, plain: bool = False) -> asyncpg.Pool:
+    """``plain``: nothing but single statements run on it, so between two uses nothing need be reset."""
     return asyncpg.create_pool(
         settings.postgres_url, min_size=0, max_size=size, timeout=2, command_timeout=10,
         server_settings={"application_name": name, "statement_timeout": str(statement_ms)},
+        reset=_nothing if plain else None,
     )  # fmt: skip
+
+
+async def _nothing(_: object) -> None: ...
 
 
 async def _postgres_version(pool: asyncpg.Pool) -> str:
@@ -98,6 +115,7 @@ async def _postgres_version(pool: asyncpg.Pool) -> str:
 def check(settings: Settings) -> None:
     """Raises SettingsError when no API could be made of these settings: told before anything starts."""
     key_source(settings, SystemClock())
+    mailer(settings)
     _signer(settings)
     _weights(settings)
 
@@ -116,12 +134,14 @@ def _weights(settings: Settings) -> Weights:
         raise SettingsError(str(error)) from error
 
 
-def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedService:
-    """The feed over these clients. Raises SettingsError."""
+def feed_service(
+    settings: Settings, clients: Clients, clock: Clock, renewed: Callable[[int], None] = lambda _: None
+) -> FeedService:
+    """The feed over these clients; ``renewed`` as in FeedService. Raises SettingsError."""
     return FeedService(
         sources=Sources(clients.store, clock),
         timeline=Timeline(clients.reads),
-        rules=Rules(clients.reads, clients.store),
+        rules=Rules(clients.reads, clients.store, clock),
         facts=PostFacts(clients.reads),
         lists=clients.lists,
         seen=SeenCache(clients.lists.client),
@@ -129,6 +149,7 @@ def feed_service(settings: Settings, clients: Clients, clock: Clock) -> FeedServ
         clock=clock,
         weights=_weights(settings),
         saturation=Saturation(),
+        renewed=renewed,
     )
 
 
@@ -137,7 +158,7 @@ def trending(clients: Clients, clock: Clock) -> Trending:
     return Trending(
         count=partial(engagement.from_clickhouse, clients.store),
         recent=partial(engagement.from_postgres, clients.reads),
-        rules=Rules(clients.reads, clients.store),
+        rules=Rules(clients.reads, clients.store, clock),
         cache=DiscoveryCache(clients.lists.client),
         clock=clock,
         saturation=Saturation(),
@@ -156,6 +177,28 @@ def suggestions(clients: Clients, clock: Clock) -> Suggestions:
 
 
 @asynccontextmanager
+async def open_daily(settings: Settings, clock: Clock) -> AsyncIterator[Daily]:
+    """The metrics of a day, over clients of their own: to count a day may take a minute."""
+    lists = ListCache.connect(settings.redis_url)
+    store = Store(settings.clickhouse_url, timeout_s=60, name="nova daily")
+    try:
+        yield Daily(store, DailyCache(lists.client), clock)
+    finally:
+        await store.close()
+        await lists.close()
+
+
+def mailer(settings: Settings) -> Mailer | None:
+    """Who sends the daily report, None when nobody is to be written to. Raises SettingsError."""
+    recipients = tuple(name.strip() for name in settings.report_to.split(",") if name.strip())
+    url = settings.smtp_url.get_secret_value()
+    told = (url, settings.report_from, recipients)
+    if any(told) and not all(told):
+        raise SettingsError("NOVA_SMTP_URL, NOVA_REPORT_FROM and NOVA_REPORT_TO belong together: set all or none")
+    return Mailer(url, settings.report_from, recipients) if all(told) else None
+
+
+@asynccontextmanager
 async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "nova api") -> AsyncIterator[ApiState]:
     """What one API worker holds."""
     verifier = TokenVerifier(
@@ -163,24 +206,45 @@ async def open_api(settings: Settings, clock: Clock, *, host: str, name: str = "
     )
     async with open_clients(settings, name) as clients:
         publisher = Publisher(clients.postgres, clients.producer)
-        sweeper = asyncio.create_task(publisher.sweep())
+        copies, access = Copies(clock), AccessLog(settings.log_level, settings.log_format)
+        tail = Tail(settings.kafka_brokers, CHANGES)
+        jobs = [
+            asyncio.create_task(publisher.sweep()),
+            asyncio.create_task(access.run()),
+            asyncio.create_task(tail.run(copies.changes.handle, copies.changes.missed)),
+            asyncio.create_task(_watch_clock(clients.reads, copies.changes, clock)),
+        ]
         try:
             yield ApiState(
-                feed=feed_service(settings, clients, clock),
+                feed=feed_service(settings, clients, clock, copies.drop),
                 trending=trending(clients, clock),
                 suggestions=suggestions(clients, clock),
                 acceptor=Acceptor(clients.postgres),
                 publisher=publisher,
                 seen=SeenCache(clients.lists.client),
+                daily=Daily(clients.store, DailyCache(clients.lists.client), clock),
                 verifier=verifier,
+                copies=copies,
+                access=access,
                 checks=clients.checks(settings),
                 clock=clock,
                 show_metrics=host in LOOPBACK,
             )
         finally:
-            sweeper.cancel()
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
             await asyncio.to_thread(clients.producer.flush, 5)
             await publisher.sweep_once()
+
+
+async def _watch_clock(pool: asyncpg.Pool, changes: Changes, clock: Clock, every_s: float = 2) -> None:
+    """Keep ``changes`` told of PostgreSQL's clock, by which heartbeats are dated."""
+    while True:
+        with suppress(*POSTGRES_AWAY):
+            asked = clock.monotonic()
+            changes.clock_read(await pool.fetchval(_POSTGRES_MS, timeout=1), asked)
+        await asyncio.sleep(every_s)
 
 
 def asgi() -> Starlette:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,13 @@ def nova() -> None:
 @click.option("--demo", is_flag=True, help="Load the sample network and show one viewer's feed.")
 @click.option("--detach", is_flag=True, help="Return when everything is ready; `nova down` stops it.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the API; without it 8080 or a free one.")
-def up(home: Path, size: str, demo: bool, detach: bool, port: int | None) -> None:
+@click.option("--observe", is_flag=True, help="Also start Prometheus and Alertmanager, which must be installed.")
+def up(home: Path, size: str, demo: bool, detach: bool, port: int | None, observe: bool) -> None:
     """Start the whole stack on this machine."""
     from nova_feed.commands import detach as detached
     from nova_feed.commands import up as command
 
-    options = command.Options(home, demo, size, port)
+    options = command.Options(home, demo, size, port, observe)
     if detach:
         detached.run(options, Console())
     else:
@@ -213,6 +215,18 @@ def audit(home: Path, viewers: int, limit: int, algo: str) -> None:
     click.echo(json.dumps(report.as_payload(), indent=1))
     if not report.lawful:
         sys.exit(1)
+
+
+@nova.command()
+@HOME
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="UTC; without it the last day that is over.")
+@click.option("--csv", is_flag=True, help="For spreadsheets.")
+@click.option("--send", is_flag=True, help="Also mail the report.")
+def daily(home: Path, day: datetime | None, csv: bool, send: bool) -> None:
+    """Count what people did on a day, keep it, and show it."""
+    from nova_feed.commands import daily as command
+
+    _run(command.run(_of_servers(home), day.date() if day else None, _console(), csv=csv, send=send))
 
 
 @nova.command(hidden=True)

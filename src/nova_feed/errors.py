@@ -10,11 +10,15 @@ class SettingsError(NovaError):
 
 
 class StoreUnavailableError(NovaError):
-    """A store did not answer in time, refused the connection, or its breaker is open. ``store`` names it."""
+    """A store did not answer in time, refused the connection, or its breaker is open. ``store`` names it.
 
-    def __init__(self, store: str, reason: str) -> None:
+    ``kind`` is the reason's class, for metrics: ``away``, ``timeout`` or ``breaker_open``. ``answers``: it did answer,
+    but would not do what was asked, as a store that is full or busy.
+    """
+
+    def __init__(self, store: str, reason: str, kind: str = "away", *, answers: bool = False) -> None:
         super().__init__(f"{store} is unavailable: {reason}")
-        self.store, self.reason = store, reason
+        self.store, self.reason, self.kind, self.answers = store, reason, kind, answers
 
 
 class CursorError(NovaError):

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 
 from nova_feed.errors import SettingsError
 
-SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET")
+SECRETS = ("NOVA_JWT_SECRET", "NOVA_CURSOR_SECRET", "NOVA_SMTP_URL")
 _INTERNAL = ("NOVA_PART", "NOVA_CDC_PASSWORD")
 
 
@@ -181,7 +181,7 @@ class Settings(BaseModel):
         gt=0,
         le=60,
         validation_alias=_env("NOVA_CLICKHOUSE_TIMEOUT_S"),
-        description="Deadline of a candidate query; then the fallback answers.",
+        description="Deadline of a query for a page; the fallback answers after a second at most.",
     )
     canary_url: str = Field(
         "",
@@ -191,6 +191,13 @@ class Settings(BaseModel):
     canary_every_s: float = Field(
         15.0, ge=1, le=3600, validation_alias=_env("NOVA_CANARY_EVERY_S"), description="Pause between its rounds."
     )
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_env("NOVA_SMTP_URL"),
+        description="Where the daily report is sent: smtp://user:password@host:587 or smtps://...; empty: nowhere.",
+    )
+    report_from: str = Field("", validation_alias=_env("NOVA_REPORT_FROM"), description="Sender of the daily report.")
+    report_to: str = Field("", validation_alias=_env("NOVA_REPORT_TO"), description="Its recipients, comma separated.")
     shutdown_s: int = Field(
         10,
         ge=1,
@@ -200,12 +207,26 @@ class Settings(BaseModel):
     )
 
     @field_validator(
-        "postgres_url", "cdc_postgres_url", "clickhouse_url", "redis_url", "connect_url", "jwks_url", "canary_url"
+        "postgres_url",
+        "cdc_postgres_url",
+        "clickhouse_url",
+        "redis_url",
+        "connect_url",
+        "jwks_url",
+        "canary_url",
     )
     @classmethod
     def _is_url(cls, value: str) -> str:
         if value and not _has_host(value):
             raise ValueError("must be a URL such as scheme://user:password@host:port/name")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_mail(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and not (_has_host(url) and urlsplit(url).scheme in {"smtp", "smtps"}):
+            raise ValueError("must be smtp://user:password@host:port or smtps://...")
         return value
 
     @field_validator("jwt_secret", "cursor_secret")

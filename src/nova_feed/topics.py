@@ -11,6 +11,7 @@ from dataclasses import dataclass
 DAY_MS = 86_400_000
 CDC_TABLES = ("users", "posts", "follows", "comments", "likes", "blocks", "mutes")
 HEARTBEAT_TABLE = "nova_heartbeat"
+HIDDEN_TABLE = "nova_hidden"  # for the API's processes alone: ClickHouse does not read it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ EVENTS_DEAD = Topic("feed_events", 1, 14 * DAY_MS)
 CDC_DEAD = Topic("cdc_dlq", 1, 14 * DAY_MS)
 CDC = tuple(Topic(f"cdc.{table}", 6, 7 * DAY_MS) for table in CDC_TABLES)
 HEARTBEAT = Topic(f"cdc.{HEARTBEAT_TABLE}", 1, DAY_MS)
+HIDDEN = Topic(f"cdc.{HIDDEN_TABLE}", 6, 7 * DAY_MS)
 DEBEZIUM_HEARTBEAT = Topic("__debezium-heartbeat.cdc", 1, DAY_MS)
 
-ALL = (EVENTS, EVENTS_DEAD, CDC_DEAD, *CDC, HEARTBEAT, DEBEZIUM_HEARTBEAT)
+ALL = (EVENTS, EVENTS_DEAD, CDC_DEAD, *CDC, HEARTBEAT, HIDDEN, DEBEZIUM_HEARTBEAT)
 
 
 def cdc_topic(table: str) -> Topic:

@@ -118,6 +118,23 @@ async def test_a_cache_that_is_away_says_so_whatever_it_is_asked(
         await call(away)
 
 
+async def test_a_cache_that_is_full_says_so_and_what_it_has_can_be_read(valkey: Valkey) -> None:
+    lists, limit = ListCache.connect(valkey.url), ("maxmemory", "maxmemory-policy")
+    before = [str((await lists.client.config_get(name))[name]) for name in limit]
+    await lists.put(7, "a", BODY, first=True)
+    try:
+        for name, value in zip(limit, ("1", "noeviction"), strict=True):
+            await lists.client.config_set(name, value)
+        with pytest.raises(StoreUnavailableError, match="valkey is unavailable: it is full") as told:
+            await lists.put(7, "b", BODY, first=True)
+        assert told.value.answers
+        assert [await lists.get(7, "a"), await lists.first(7)] == [BODY, BODY]
+    finally:
+        for name, value in zip(limit, before, strict=True):
+            await lists.client.config_set(name, value)
+        await lists.close()
+
+
 async def test_every_key_has_a_life_and_reading_a_list_renews_it(valkey: Valkey) -> None:
     lists = ListCache.connect(valkey.url, feed_ttl_s=50, list_ttl_s=100)
     await lists.put(7, "a", BODY, first=True)

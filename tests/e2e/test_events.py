@@ -81,7 +81,8 @@ async def test_exposures_of_hours_past_and_present_add_up(
     assert (await send(api, stack, *views)).json()["accepted"] == len(times)
 
     async def exposures() -> bool:
-        await clickhouse.command("SYSTEM REFRESH VIEW past_counts")
+        for view in ("past_counts", "recent_counts"):
+            await clickhouse.command(f"SYSTEM REFRESH VIEW {view}")
         rows = await clickhouse.sql("SELECT exposures FROM hot_posts WHERE post_id = {post:Int64}", post=post_id)
         return bool(rows["exposures"].tolist() == [len(times)])
 

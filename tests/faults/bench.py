@@ -6,29 +6,34 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, replace
 from typing import TypeVar
 
 import asyncpg
 import httpx
 import pytest
+import redis.asyncio as redis
 
+from nova_feed.cache.lists import ListCache
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.store.client import Store
 from nova_feed.stream.lag import group_lag
 from tests.app import App
-from tests.faults import visible
+from tests.faults import viewers, visible
+from tests.faults.breakers import Breakers
 from tests.faults.checker import Verdict
 from tests.faults.load import EVENTS, Load, World
-from tests.faults.nemesis import runs
+from tests.faults.nemesis import runs, stopped
 from tests.faults.report import Line, Report
 from tests.faults.watch import FEED, Watch
 from tests.stack import LocalStack, bearer
 from tests.waiting import eventually
 
 SERVICE = 1
+READS = 50.0  # pages a second, of all viewers together
+BEFORE_S = 2.0  # of reading, before a fault
 ENOUGH = 1_000.0  # events a second, under which every fault happens
 NORMAL_S = 90.0
 SETTLED_S = 120.0
@@ -38,6 +43,7 @@ SELECT concat(table, ': ', arrayStringConcat(arrayMap(text -> substring(text, 1,
     ' | ')) AS told
 FROM system.kafka_consumers WHERE notEmpty(exceptions.text)
 """
+_BLOCKS = "SELECT blocker_id, blocked_id FROM blocks FINAL WHERE blocker_id IN {viewers:Array(Int64)}"
 T = TypeVar("T")
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError,
          StoreUnavailableError)  # fmt: skip
@@ -71,7 +77,7 @@ class Bench:
 
     async def clickhouse_answers(self) -> bool:
         """Whether ClickHouse answers a query now."""
-        return bool(await _or_none(self.store.version()))
+        return bool(await or_none(self.store.version()))
 
     @asynccontextmanager
     async def row(self, number: int, name: str) -> AsyncIterator[Line]:
@@ -125,10 +131,53 @@ class Bench:
             line.add(f"{await eventually(flows, 30):,.0f} events/s before the fault")
             yield load
 
-    def watch(self) -> Watch:
-        """A reader beside whatever happens."""
-        viewer = self.stack.facts["user_id"]
-        return Watch(self.stack.facts["api_url"], bearer(self.stack, viewer))
+    @asynccontextmanager
+    async def watch(self, rate: float = READS, who: Sequence[int] = viewers.VIEWERS) -> AsyncIterator[Watch]:
+        """Readers beside whatever happens, who have read for a while; some have just blocked somebody they follow."""
+        async with self.connection() as sql:
+            blocks = await viewers.block(sql)
+            hidden = await viewers.hidden(sql, who)
+        await eventually(lambda: self._hides(blocks), NORMAL_S)
+        tokens = {viewer: self.stack.token(viewer) for viewer in who}
+        try:
+            async with Watch(self.stack.facts["api_url"], tokens, hidden, rate) as watch:
+                await eventually(lambda: as_coroutine(len(watch.looks) > rate * BEFORE_S), NORMAL_S)
+                yield watch
+        finally:
+            async with self.connection() as sql:
+                await viewers.unblock(sql, blocks)
+
+    async def _hides(self, blocks: Sequence[viewers.Pair]) -> bool:
+        """Whether ClickHouse, which knows the rules when PostgreSQL is away, has heard of these blocks."""
+        rows = await self.store.sql(_BLOCKS, viewers=[blocker for blocker, _ in blocks])
+        return set(blocks) <= set(zip(rows["blocker_id"].tolist(), rows["blocked_id"].tolist(), strict=True))
+
+    async def forget_lists(self, viewers: Sequence[int]) -> None:
+        """The next first pages of these viewers have to be ranked, as after a new post of somebody they follow."""
+        lists = ListCache.connect(self.stack.facts["redis_url"])
+        try:
+            await lists.forget(viewers)
+        finally:
+            await lists.close()
+
+    @asynccontextmanager
+    async def valkey(self) -> AsyncIterator[redis.Redis]:
+        """An operator's client."""
+        client = redis.Redis.from_url(self.stack.facts["redis_url"], socket_timeout=5, decode_responses=True)
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+    def breakers(self) -> Breakers:
+        """What the API's breakers do from now on."""
+        return Breakers(self.stack.home / "logs" / "api.log")
+
+    @contextmanager
+    def nobody_restarts(self) -> Iterator[None]:
+        """What is killed meanwhile stays away."""
+        with stopped([self.stack.facts["supervisor_pid"]]):
+            yield
 
     def client(self, timeout: float = 5) -> httpx.AsyncClient:
         """A client of the API, without a token."""
@@ -137,15 +186,15 @@ class Bench:
     async def normal(self, line: Line, since: float) -> None:
         """Wait until all is as before: all parts run, an event and a post arrive, the feed is ranked."""
         await eventually(lambda: as_coroutine(self._all_run()), NORMAL_S)
-        world = await eventually(lambda: _or_none(self.world(1, 1)), NORMAL_S)
+        world = await eventually(lambda: or_none(self.world(1, 1)), NORMAL_S)
         [(post, _)] = world.posts
         async with self.client() as http:
-            await eventually(lambda: _or_none(self._sent(http, post)), NORMAL_S)
+            await eventually(lambda: or_none(self._sent(http, post)), NORMAL_S)
             try:
-                await eventually(lambda: _or_none(self._arrived(post)), NORMAL_S)
+                await eventually(lambda: or_none(self._arrived(post)), NORMAL_S)
             except AssertionError as error:
                 raise AssertionError(f"nothing arrives: {await self._why()}") from error
-            await eventually(lambda: _or_none(self._ranked(http)), NORMAL_S)
+            await eventually(lambda: or_none(self._ranked(http)), NORMAL_S)
         line.seconds_to_normal = round(time.monotonic() - since, 1)
 
     def _all_run(self) -> bool:
@@ -202,6 +251,14 @@ class Bench:
         await self.ledger_adds_up()
         return found
 
+    def served(self, line: Line, watch: Watch, *stores: str, within_s: float) -> None:
+        """How the feed was answered, into the report. Raises AssertionError unless it was answered as it must be, in
+        time, and blames nobody but ``stores`` for a fallback."""
+        figures = watch.figures()
+        line.feed = asdict(figures) | {"share": round(figures.share, 5)}
+        line.add(str(figures))
+        watch.assert_served(*stores, within_s=within_s)
+
     async def ledger_adds_up(self) -> None:
         """``nova events verify``: the product's own account of the same."""
         done = await asyncio.to_thread(self.stack.nova, "events", "verify", "--wait", "--json")
@@ -220,7 +277,7 @@ async def as_coroutine(truth: bool) -> bool:
     return truth
 
 
-async def _or_none(asked: Awaitable[T]) -> T | None:
+async def or_none(asked: Awaitable[T]) -> T | None:
     """The answer; None while who is asked is away."""
     try:
         return await asked

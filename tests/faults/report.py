@@ -11,7 +11,10 @@ PATH = Path("build/faults.json")
 
 @dataclass
 class Line:
-    """One row of the fault matrix as it went. ``passed`` is None for a row that cannot run here; ``note`` says why."""
+    """One row of the fault matrix as it went. ``passed`` is None for a row that cannot run here; ``note`` says why.
+
+    ``feed`` is how GET /api/v1/feed was answered meanwhile: see ``watch.Figures``.
+    """
 
     row: int
     name: str
@@ -21,6 +24,7 @@ class Line:
     seconds_to_normal: float | None = None
     passed: bool | None = False
     note: str = ""
+    feed: dict[str, float] | None = None
 
     def add(self, *figures: str) -> None:
         """Add figures to the note."""

@@ -16,16 +16,16 @@ SOON_S = 2.5
 async def test_while_postgresql_hangs_a_post_is_503_in_time_and_the_feed_goes_on(bench: Bench) -> None:
     async with bench.row(3, "SIGSTOP of PostgreSQL") as line:
         async with bench.flowing(line) as load, bench.watch() as watch:
-            with stopped(family(bench.pid("postgres"))):
+            with watch.fault(), stopped(family(bench.pid("postgres"))):
                 began = time.monotonic()
                 await hold(bench.of(10, 30))
             at = time.monotonic()
             await bench.normal(line, at)
+            await watch.back()
         hung = [answer for answer in load.answers if began < answer.began < at - SOON_S]
         line.add(f"{len(hung)} answers 503, P99 {load.slowest(503, 99):.2f} s, slowest {load.slowest(503):.2f} s")
-        line.add(watch.told())
         await bench.judge(line, load)
         assert hung
         assert {answer.status for answer in hung} == {503}, load.cuts()
         assert load.slowest(503) <= SOON_S
-        watch.assert_served(within_s=SOON_S)
+        bench.served(line, watch, within_s=SOON_S)

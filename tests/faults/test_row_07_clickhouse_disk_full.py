@@ -30,16 +30,17 @@ async def test_with_a_full_disk_events_are_accepted_and_arrive_when_there_is_roo
             pytest.skip("cannot run here: only root can give ClickHouse a small disk")
         async with _own_disk(bench) as disk:
             async with bench.flowing(line) as load, bench.watch() as watch:
-                await eventually(_Shrinking(bench, disk).is_full, 60)
-                await hold(bench.of(6, 30))
+                with watch.fault():
+                    await eventually(_Shrinking(bench, disk).is_full, 60)
+                    await hold(bench.of(6, 30))
                 late = await bench.lag()
                 _resize(disk, ROOMY)
                 at = time.monotonic()
                 await bench.normal(line, at)
-            line.add(f"{late:,} records behind when there was room again", watch.told())
+            line.add(f"{late:,} records behind when there was room again")
             await bench.judge(line, load)
             assert not load.bad(), load.cuts()
-            watch.assert_served(within_s=5)
+            bench.served(line, watch, "clickhouse", within_s=5)
 
 
 class _Shrinking:

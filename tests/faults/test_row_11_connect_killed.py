@@ -72,19 +72,21 @@ class Writer:
 async def test_what_is_written_while_connect_is_killed_again_and_again_arrives_once(bench: Bench) -> None:
     async with bench.row(11, "kill -9 of Kafka Connect in mid-batch") as line:
         before = await asyncio.to_thread(_records, bench)
-        async with bench.flowing(line) as load, bench.connection() as sql:
+        async with bench.flowing(line) as load, bench.connection() as sql, bench.watch() as watch:
             app = App(sql)
             writer = Writer(await app.person(), [await app.person()])
             kills = 20 if bench.full else 3
             async with writer.at_work(sql):
-                for _ in range(kills):
-                    at = await _kill_in_mid_batch(bench, writer)
+                with watch.fault():
+                    for _ in range(kills):
+                        at = await _kill_in_mid_batch(bench, writer)
                 await hold(1)
             await bench.normal(line, at)
         rows = await _settled(bench, writer)
         again = await asyncio.to_thread(_records, bench) - before - writer.changes
         line.add(f"{kills} kills, {writer.changes:,} changes, {again:,} received again")
         await bench.judge(line, load, rows)
+        bench.served(line, watch, within_s=3)
 
 
 async def _ids(sql: asyncpg.Connection, statement: str, *values: object) -> list[int]:

@@ -8,10 +8,10 @@ import pytest
 
 from nova_feed.capture.connector import MESSAGE_KEYS, NOT_CAPTURED, PREFIX, PUBLICATION, connector_config
 from nova_feed.capture.migrate import migrations
-from nova_feed.topics import ALL, CDC_TABLES, HEARTBEAT_TABLE
+from nova_feed.topics import ALL, CDC_TABLES, HEARTBEAT_TABLE, HIDDEN_TABLE
 
 URL = "postgresql://nova%40app:tr0ub4dor@db.example:6432/app"
-CAPTURED = {*CDC_TABLES, HEARTBEAT_TABLE}
+CAPTURED = {*CDC_TABLES, HEARTBEAT_TABLE, HIDDEN_TABLE}
 
 
 def schema() -> str:
@@ -44,13 +44,14 @@ def test_the_same_url_gives_the_same_configuration_with_no_value_empty() -> None
     assert all(connector_config(URL).values())
 
 
-def test_it_reads_the_captured_tables_and_the_heartbeat_and_no_other() -> None:
+def test_it_reads_the_captured_tables_the_heartbeat_and_what_is_hidden_and_no_other() -> None:
     assert tables_of(connector_config(URL)["table.include.list"]) == CAPTURED
 
 
 def test_the_publication_holds_the_same_tables() -> None:
     [listed] = re.findall(rf"CREATE PUBLICATION {PUBLICATION} FOR TABLE ([^;]+);", schema())
-    assert tables_of(listed) == CAPTURED
+    added = re.findall(rf"ALTER PUBLICATION {PUBLICATION} ADD TABLE (\w+);", schema())
+    assert tables_of(",".join([listed, *added])) == CAPTURED
 
 
 def test_every_record_lands_in_a_topic_of_the_table() -> None:

@@ -17,7 +17,7 @@ LINES = [
 def test_a_machine_finds_every_row_with_all_its_figures(tmp_path: Path) -> None:
     Report(list(LINES)).write(tmp_path / "build" / "faults.json")
     told = json.loads((tmp_path / "build" / "faults.json").read_text())
-    names = ["row", "name", "lost", "duplicate", "phantom", "seconds_to_normal", "passed", "note"]
+    names = ["row", "name", "lost", "duplicate", "phantom", "seconds_to_normal", "passed", "note", "feed"]
     assert [list(line) for line in told] == [names] * 3
     assert [(line["row"], line["passed"]) for line in told] == [(2, False), (7, None), (9, True)]
 

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from prometheus_client import REGISTRY
 
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
+from nova_feed.ops.metrics import BREAKER_TURNS
 from tests.unit.test_clock import VirtualClock
 
 Action = Callable[[], Awaitable[str]]
@@ -20,6 +22,10 @@ async def works() -> str:
 
 async def is_away() -> str:
     raise StoreUnavailableError("clickhouse", "no answer")
+
+
+async def is_full() -> str:
+    raise StoreUnavailableError("valkey", "it is full", answers=True)
 
 
 async def is_wrong() -> str:
@@ -62,6 +68,15 @@ async def test_errors_of_the_question_say_nothing_about_the_store() -> None:
     breaker = Breaker("clickhouse", VirtualClock())
     await fail(breaker, 10, is_wrong)
     assert breaker.state == CLOSED
+
+
+async def test_a_store_that_answers_that_it_is_full_is_not_away() -> None:
+    breaker = Breaker("valkey", VirtualClock())
+    await fail(breaker, 2)
+    await fail(breaker, 10, is_full)
+    assert breaker.state == CLOSED
+    await fail(breaker, 1)
+    assert breaker.state == OPEN
 
 
 async def test_an_open_breaker_asks_nobody_and_names_the_store() -> None:
@@ -187,3 +202,43 @@ async def test_a_probe_with_a_wrong_question_leaves_its_place_to_the_next() -> N
     await fail(breaker, 1, is_wrong)
     assert breaker.state == HALF_OPEN
     assert await breaker.call(works) == "answer"
+
+
+def counted(state: str) -> float:
+    return REGISTRY.get_sample_value("nova_feed_breakers", {"store": "counted", "state": state}) or 0.0
+
+
+async def test_it_is_always_counted_under_one_state_the_one_it_was_last_seen_in() -> None:
+    clock = VirtualClock()
+    breaker, other = Breaker("counted", clock), Breaker("counted", clock)
+    assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [2, 0, 0]
+    await fail(breaker, 3)
+    assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [1, 0, 1]
+    clock.pass_s(30)
+
+    async def probed() -> str:
+        assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [1, 1, 0]
+        return "answer"
+
+    await breaker.call(probed)
+    assert [counted(state) for state in (CLOSED, HALF_OPEN, OPEN)] == [2, 0, 0]
+    assert other.state == CLOSED
+
+
+async def test_every_turn_is_counted_once() -> None:
+    def counted() -> dict[str, float]:
+        found = {s.labels["turn"]: s.value for m in BREAKER_TURNS.collect() for s in m.samples
+                 if s.labels["store"] == "a store" and s.name.endswith("_total")}  # fmt: skip
+        return {turn: found.get(turn, 0) for turn in ("opened", "probed", "closed")}
+
+    clock = VirtualClock()
+    breaker = Breaker("a store", clock)
+    await fail(breaker, 5)
+    assert counted() == {"opened": 1, "probed": 0, "closed": 0}
+    clock.pass_s(30)
+    await fail(breaker, 1)
+    assert counted() == {"opened": 2, "probed": 1, "closed": 0}
+    clock.pass_s(30)
+    await breaker.call(works)
+    await breaker.call(works)
+    assert counted() == {"opened": 2, "probed": 2, "closed": 1}

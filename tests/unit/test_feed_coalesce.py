@@ -164,3 +164,17 @@ async def test_a_viewer_whom_the_load_forgot_gets_an_error_and_waits_no_longer()
 
     with pytest.raises(KeyError):
         await Coalescer(forgetful).get(1)
+
+
+async def test_it_knows_for_how_long_a_batch_has_had_no_answer() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load)
+    assert coalescer.longest_s == 0
+    first = ask(coalescer, 1)
+    await store.has(1)
+    began = asyncio.get_running_loop().time()
+    second = ask(coalescer, 2)
+    await store.has(2)
+    assert coalescer.longest_s >= asyncio.get_running_loop().time() - began
+    await store.answer_all(*first, *second)
+    assert coalescer.longest_s == 0

@@ -37,8 +37,7 @@ def frozen(count: int) -> FrozenList:
 @law
 @given(any_rows, WEIGHTS, st.sampled_from(["ranked", "timeline"]), st.text(max_size=50))
 def test_a_frozen_list_comes_back_as_it_was(rows: list[Row], weights: Weights, source: str, reason: str) -> None:
-    followees = np.array([1, 4, 9])
-    before = freeze(ranked(rows, weights), source, reason, followees=followees)
+    before = freeze(ranked(rows, weights), source, reason, followees=np.array([1, 4, 9]), cold=len(rows) % 2 == 0)
     after = decode(encode(before))
     assert (after.list_id, after.as_of_ms, after.source, after.reason, after.weights) == (
         before.list_id, NOW, source, reason, weights,
@@ -47,6 +46,7 @@ def test_a_frozen_list_comes_back_as_it_was(rows: list[Row], weights: Weights, s
     assert after.rank_before.tolist() == before.rank_before.tolist()
     assert after.relaxed.tolist() == before.relaxed.tolist()
     assert after.followed.tolist() == [author in {1, 4, 9} for author in after.candidates.author_id.tolist()]
+    assert (after.cold, after.propensity.tolist()) == (before.cold, before.propensity.tolist())
 
 
 @law

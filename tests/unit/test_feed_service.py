@@ -13,8 +13,9 @@ from nova_feed.errors import CursorError, CursorExpiredError, StoreUnavailableEr
 from nova_feed.feed.breaker import CLOSED, OPEN
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
+from nova_feed.feed.patience import SHORT_S
 from nova_feed.feed.rules import PageRules, Rules
-from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
+from nova_feed.feed.service import ENOUGH, SOFT_AGE_MS, VALKEY_OPEN_S, YOUNG_AGE_MS, YOUNG_PER_S, FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules, Weights
@@ -159,6 +160,26 @@ async def test_a_first_page_is_ranked_and_kept_and_the_next_one_is_cut_from_the_
     assert world.clickhouse.batches == [(7,)]
 
 
+async def test_requests_of_a_viewer_that_come_together_share_one_list_whoever_gives_up(world: World) -> None:
+    world.clickhouse.open.clear()
+    asked = [asyncio.create_task(world.page()) for _ in range(20)]
+    other = asyncio.create_task(world.page(algo="timeline"))
+    await world.clickhouse.was_asked(1)
+    asked.pop(0).cancel()
+    world.clickhouse.open.set()
+    lists = {page.frozen.list_id for page in await asyncio.gather(*asked)}
+    assert lists == set(world.lists.firsts.values())
+    assert len(world.lists.kept) == 1 + ((await other).frozen.list_id not in lists)
+
+
+async def test_a_list_that_could_not_be_made_for_some_is_made_for_who_comes_next(world: World) -> None:
+    world.clickhouse.away = world.postgres.away = True
+    failed = await asyncio.gather(*(world.page() for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in failed] == [StoreUnavailableError] * 3
+    world.clickhouse.away = False
+    assert (await world.page()).frozen.source == "ranked"
+
+
 async def test_pages_by_cursor_are_the_whole_list_once_and_ask_no_store_to_rank(world: World) -> None:
     first = await world.page()
     world.clickhouse.away = world.postgres.away = True
@@ -231,6 +252,21 @@ async def test_without_valkey_every_first_page_is_ranked_and_a_cursor_has_to_wai
         await world.page(cursor=first.cursor)
 
 
+async def test_valkey_is_asked_again_every_two_seconds_so_that_cursors_go_on_soon_after_it_is_back(
+    world: World,
+) -> None:
+    first = await world.page()
+    world.lists.away = world.seen.away = True
+    for _ in range(3):
+        await world.page()
+    world.lists.away = world.seen.away = False
+    assert world.service.valkey.state == OPEN
+    with pytest.raises(StoreUnavailableError, match="its breaker is open"):
+        await world.page(cursor=first.cursor)
+    world.clock.pass_s(VALKEY_OPEN_S)
+    assert (await world.page(cursor=first.cursor)).frozen.list_id == first.frozen.list_id
+
+
 async def test_posts_seen_are_left_out_while_there_is_enough_else(world: World) -> None:
     seen = set(range(1, POSTS - ENOUGH + 1))
     await world.seen.mark([(7, post) for post in seen], world.clock.now_ms())
@@ -274,6 +310,28 @@ async def test_a_timeline_that_stood_in_never_answers_once_clickhouse_is_back(wo
     world.clickhouse.away = False
     page = await world.page()
     assert (page.frozen.source, page.fallback, page.cache_hit) == ("ranked", False, False)
+
+
+@pytest.mark.parametrize("postgres_away", [False, True])
+async def test_a_silent_clickhouse_is_waited_for_only_when_there_is_no_timeline(
+    world: World, *, postgres_away: bool
+) -> None:
+    world.clickhouse.away = True
+    await world.page(1)  # it has failed before: there is little patience
+    world.clickhouse.away, world.postgres.away = False, postgres_away
+    world.clickhouse.open.clear()
+    asked = asyncio.create_task(world.page())
+    if postgres_away:
+        await world.clickhouse.was_asked(2)
+        assert not (await asyncio.wait([asked], timeout=SHORT_S + 0.1))[0]
+        world.clickhouse.open.set()
+    page = await asked
+    expected = ("ranked", "") if postgres_away else ("timeline", "clickhouse: no candidates yet")
+    assert (page.frozen.source, page.reason) == expected
+    world.clickhouse.open.set()
+    await world.refreshed()
+    again = await world.page()
+    assert (again.frozen.source, again.cache_hit, len(world.clickhouse.batches)) == ("ranked", True, 2)
 
 
 async def test_without_clickhouse_and_postgres_there_is_no_page(world: World) -> None:

@@ -57,13 +57,13 @@ def test_a_viewer_without_rows_gets_empty_columns() -> None:
 
 
 def test_a_proposal_without_any_rows_is_empty_and_forbids_nothing() -> None:
-    proposal = _proposal(7, NOTHING, NOTHING, NOTHING)
+    proposal = _proposal(7, NOTHING, NOTHING, NOTHING, NOTHING)
     assert (len(proposal.candidates), proposal.rules.viewer_id) == (0, 7)
     assert len(proposal.rules.blocked_authors) == 0
 
 
 def test_a_proposal_has_the_viewers_own_rows_and_everybodys_trending() -> None:
-    proposal = _proposal(7, posts((1, 10), source=4), pairs(), posts((2, 20), (3, 30)))
+    proposal = _proposal(7, posts((1, 10), source=4), pairs(), posts((2, 20), (3, 30)), NOTHING)
     assert proposal.candidates.post_id.tolist() == [1, 2, 3]
     assert proposal.candidates.sources.tolist() == [Source.AFFINITY, Source.TRENDING, Source.TRENDING]
     assert proposal.candidates.likes.tolist() == [1, 2, 3]
@@ -71,15 +71,25 @@ def test_a_proposal_has_the_viewers_own_rows_and_everybodys_trending() -> None:
 
 def test_interactions_are_those_with_the_author_wherever_the_post_came_from() -> None:
     known = pairs((30, 5, 0), (10, 9, FOLLOWS))
-    proposal = _proposal(7, posts((1, 10)), known, posts((2, 20), (3, 30)))
+    proposal = _proposal(7, posts((1, 10)), known, posts((2, 20), (3, 30)), NOTHING)
     assert proposal.candidates.interactions.tolist() == [9, 0, 5]
+
+
+@pytest.mark.parametrize(
+    ("known", "cold"),
+    [(pairs(), True), (pairs((10, 0, BLOCKED)), True), (pairs((10, 0, FOLLOWS)), False), (pairs((10, 1, 0)), False)],
+)
+def test_new_posts_are_tried_on_viewers_of_whom_nothing_is_known_alone(known: Columns, cold: bool) -> None:
+    proposal = _proposal(7, NOTHING, known, posts((2, 20)), posts((3, 30)))
+    assert proposal.cold is cold
+    assert (Source.EXPLORATION in proposal.candidates.sources.tolist()) is cold
 
 
 @pytest.mark.parametrize("relation", range(16))
 def test_each_bit_of_a_relation_is_one_rule(relation: int) -> None:
-    rules = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING).rules
-    followees = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING).followees.tolist()
-    assert followees == ([10, 11] if relation & FOLLOWS else [11])
+    proposal = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING, NOTHING)
+    rules = proposal.rules
+    assert proposal.followees.tolist() == ([10, 11] if relation & FOLLOWS else [11])
     lists = (rules.blocked_authors, rules.muted_authors, rules.unfollowed_authors)
     expected = [[10] if relation & bit else [] for bit in (BLOCKED, MUTED, UNFOLLOWED)]
     assert [authors.tolist() for authors in lists] == expected

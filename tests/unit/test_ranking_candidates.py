@@ -130,7 +130,7 @@ def test_int64_columns_are_shared_and_slices_copy_nothing() -> None:
         ("exposures", -1),
         ("interactions", [2**64, 1]),
         ("sources", [1, 0]),
-        ("sources", [1, 16]),
+        ("sources", [1, 32]),
         ("post_id", 5),
     ],
 )

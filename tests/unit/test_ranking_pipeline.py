@@ -15,6 +15,7 @@ from nova_feed.ranking import (
     Ranked,
     Rule,
     Saturation,
+    Source,
     ViewerRules,
     Weights,
     exclude,
@@ -103,10 +104,10 @@ def test_a_limit_cuts_the_list_and_changes_nothing_before_the_cut(rows: list[Row
 @given(small_rows, viewer_rules, limits)
 def test_the_stages_account_for_every_row(rows: list[Row], rules: ViewerRules, limit: int | None) -> None:
     result = ranked(rows, rules, limit=limit)
-    merged, excluded, cut = result.counts
+    merged, excluded, explored, cut = result.counts
     assert (merged.entered, merged.kept, cut.kept) == (len(rows), excluded.entered, len(result))
-    assert excluded.kept == cut.entered
-    assert excluded.removed + cut.removed == len(result.removed)
+    assert (excluded.kept, explored.kept) == (explored.entered, cut.entered)
+    assert excluded.removed + explored.removed + cut.removed == len(result.removed)
     assert sum(result.removed.counts().values()) == len(result.removed)
 
 
@@ -121,6 +122,20 @@ def test_a_post_is_either_in_the_list_or_a_rule_says_why_not(
     assert (result.index_of(-1), why_not(result, -1)) == (None, None)
 
 
+@law
+@given(small_rows, st.integers(0, 2**64))
+def test_a_lot_moves_and_removes_only_what_exploration_alone_proposes(rows: list[Row], seed: int) -> None:
+    rows = [(*row[:8], Source.EXPLORATION if row[0] % 3 == 0 else row[8]) for row in rows]
+    fixed: dict[str, Any] = {"now_ms": NOW, "weights": Weights(), "rules": NOBODY, "saturation": Saturation()}
+    result = rank(from_rows(rows), **fixed, seed=seed)
+    kept = set(result.candidates.post_id.tolist())
+    assert kept | set(result.removed.post_id.tolist()) == {row[0] for row in rows}
+    assert result.removed.counts()[Rule.NOT_DRAWN] == len(result.removed)
+    alone = result.candidates.sources == Source.EXPLORATION
+    assert (result.propensity > 0).tolist() == alone.tolist()
+    assert {why_not(result, post) for post in {row[0] for row in rows} - kept} <= {Rule.NOT_DRAWN}
+
+
 def test_equal_scores_are_ordered_by_newer_then_larger_id() -> None:
     rows = [(i, i, NOW + (10 - i) // 3, 0, 0, 0, 0, 0, 1) for i in range(1, 10)]
     assert ranked(rows).candidates.post_id.tolist() == [1, 4, 3, 2, 7, 6, 5, 9, 8]
@@ -129,7 +144,7 @@ def test_equal_scores_are_ordered_by_newer_then_larger_id() -> None:
 def test_no_candidates_make_an_empty_list() -> None:
     fixed: dict[str, Any] = {"weights": Weights(), "rules": NOBODY, "saturation": Saturation()}
     result = rank(Candidates.empty(), now_ms=NOW, **fixed)
-    assert (len(result), len(result.removed), [count.entered for count in result.counts]) == (0, 0, [0, 0, 0])
+    assert (len(result), len(result.removed), [count.entered for count in result.counts]) == (0, 0, [0] * 4)
 
 
 def test_a_negative_limit_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from nova_feed.errors import InvalidInputError
-from nova_feed.serving.query import FeedQuery, feed_query
+from nova_feed.serving.query import FeedQuery, day, feed_query
 from tests.unit.test_ranking_candidates import law
 
 
@@ -64,3 +65,29 @@ def test_a_parameter_that_is_wrong_is_refused_by_name(text: str, field: str) -> 
 def test_any_parameters_are_taken_or_refused_and_nothing_else(parameters: dict[str, str]) -> None:
     with suppress(InvalidInputError):
         assert 1 <= feed_query(QueryParams(parameters)).limit <= 100
+
+
+TODAY = date(2026, 11, 26)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", TODAY),
+        ("date=2026-11-26", TODAY),
+        ("date=2026-11-01", date(2026, 11, 1)),
+        ("date=2025-11-26", date(2025, 11, 26)),
+    ],
+)
+def test_a_day_is_today_or_the_one_that_is_named(text: str, expected: date) -> None:
+    assert day(QueryParams(text), TODAY) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["date=2026-11-27", "date=2025-11-25", "date=20261126", "date=2026-W48-4", "date=yesterday", "date=",
+     "date=2026-02-30", "date=2026-11-26&date=2026-11-25", "day=2026-11-26"],
+)  # fmt: skip
+def test_a_day_that_is_none_or_too_far_away_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"date|day"):
+        day(QueryParams(text), TODAY)

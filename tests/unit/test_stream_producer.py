@@ -21,7 +21,7 @@ MESSAGE: Any = None  # a batch counts acknowledgements and does not look at the 
 @given(st.lists(st.booleans(), min_size=1, max_size=30))
 def test_the_answer_comes_with_the_last_record_and_is_good_if_all_are(acknowledged: list[bool]) -> None:
     answers: list[bool] = []
-    batch = _Batch(len(acknowledged), answers.append)
+    batch = _Batch(len(acknowledged), answers.append, "test")
     for good in acknowledged:
         assert answers == []
         batch.delivered(None if good else FAILED, MESSAGE)
@@ -31,7 +31,7 @@ def test_the_answer_comes_with_the_last_record_and_is_good_if_all_are(acknowledg
 @pytest.mark.parametrize("queued", [0, 1, 5])
 def test_records_that_found_no_place_make_the_batch_a_failure_once_the_others_are_answered(queued: int) -> None:
     answers: list[bool] = []
-    batch = _Batch(6, answers.append)
+    batch = _Batch(6, answers.append, "test")
     batch.refuse(6 - queued)
     for _ in range(queued):
         assert answers == []
@@ -41,7 +41,7 @@ def test_records_that_found_no_place_make_the_batch_a_failure_once_the_others_ar
 
 def test_acknowledgements_from_many_threads_are_all_counted() -> None:
     answers: list[bool] = []
-    batch = _Batch(8 * 500, answers.append)
+    batch = _Batch(8 * 500, answers.append, "test")
 
     def acknowledge() -> None:
         for _ in range(500):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Self, cast
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from nova_feed.cache.keys import FEED, LIST
+from nova_feed.cache.measured import MeasuredRedis
 from nova_feed.errors import StoreUnavailableError
 
 TIMEOUT_S = 0.1
+JITTER = 0.1
 
 
 class ListCache:
@@ -25,7 +28,7 @@ class ListCache:
     @classmethod
     def connect(cls, url: str, *, feed_ttl_s: int = FEED.ttl_s, list_ttl_s: int = LIST.ttl_s) -> Self:
         """Make the client; nothing is sent yet."""
-        client = redis.Redis.from_url(
+        client = MeasuredRedis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, max_connections=100,
             retry=Retry(NoBackoff(), 0), client_name="nova", protocol=3, health_check_interval=0,
         )  # fmt: skip
@@ -40,6 +43,14 @@ class ListCache:
         list_id = cast("bytes | None", await _call(self.client.get(FEED.of(viewer_id))))
         return None if list_id is None else await self.get(viewer_id, list_id.decode("ascii"))
 
+    async def still_first(self, viewer_id: int, list_id: str) -> bool:
+        """Whether this list answers first pages still; its life is renewed."""
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.get(FEED.of(viewer_id))
+        pipeline.expire(LIST.of(viewer_id, list_id), self._list_ttl_s)
+        named, kept = cast("tuple[bytes | None, int]", await _call(pipeline.execute()))
+        return named == list_id.encode() and bool(kept)
+
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         """A list, its life renewed; None when it has expired."""
         found = await _call(self.client.getex(LIST.of(viewer_id, list_id), ex=self._list_ttl_s))
@@ -49,8 +60,9 @@ class ListCache:
         """Keep a list; with ``first`` it also answers the viewer's first pages from now on."""
         pipeline = self.client.pipeline(transaction=False)
         pipeline.set(LIST.of(viewer_id, list_id), body, ex=self._list_ttl_s)
-        if first:
-            pipeline.set(FEED.of(viewer_id), list_id, ex=self._feed_ttl_s)
+        if first:  # a little less than its life for each another time: what was made together is not missed together
+            life_s = self._feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
+            pipeline.set(FEED.of(viewer_id), list_id, px=max(1, int(life_s * 1000)))
         await _call(pipeline.execute())
 
     async def cold(self, viewers: Sequence[int]) -> list[int]:
@@ -75,5 +87,7 @@ class ListCache:
 async def _call(answer: Awaitable[object]) -> object:
     try:
         return await answer
+    except OutOfMemoryError as error:  # nothing new is kept; what is kept can be read
+        raise StoreUnavailableError("valkey", "it is full", answers=True) from error
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error

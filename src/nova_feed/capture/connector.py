@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
-from nova_feed.topics import CDC_TABLES, HEARTBEAT_TABLE
+from nova_feed.topics import CDC_TABLES, HEARTBEAT_TABLE, HIDDEN_TABLE
 
 NAME = "nova-postgres"
 PUBLICATION = "nova_pub"
@@ -27,7 +27,7 @@ MESSAGE_KEYS = "public.likes:post_id,id;public.comments:post_id,id"
 def connector_config(postgres_url: str, *, password: str = "${env:NOVA_CDC_PASSWORD}") -> dict[str, str]:  # noqa: S107
     """The connector's configuration. ``password`` is a reference that Connect resolves: never the secret itself."""
     at = urlsplit(postgres_url)
-    tables = ",".join(f"public.{table}" for table in (*CDC_TABLES, HEARTBEAT_TABLE))
+    tables = ",".join(f"public.{table}" for table in (*CDC_TABLES, HEARTBEAT_TABLE, HIDDEN_TABLE))
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
@@ -55,7 +55,8 @@ def connector_config(postgres_url: str, *, password: str = "${env:NOVA_CDC_PASSW
         "retriable.restart.connector.wait.ms": "1000",
         "slot.retry.delay.ms": "1000",
         "slot.max.retries": "60",
-        "heartbeat.interval.ms": "1000",
+        # Every process that answers from memory goes by these: a page's rules are known up to the newest of them.
+        "heartbeat.interval.ms": "200",
         "heartbeat.action.query": f"UPDATE {HEARTBEAT_TABLE} SET beat_at = clock_timestamp() WHERE id = 1",  # noqa: S608
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",
         "key.converter.schemas.enable": "false",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import structlog
 
-from nova_feed.capture.connect_api import ConnectApi
+from nova_feed.capture.connect_api import ConnectApi, ConnectorStatus
+from nova_feed.capture.connector import NAME
 from nova_feed.errors import NovaError
+from nova_feed.ops import metrics
 
 log = structlog.get_logger(__name__)
+_STATES = ("running", "failed", "paused")
 
 
 async def supervise(api: ConnectApi, config: dict[str, str], every_s: float = 2.0) -> None:
@@ -18,6 +22,7 @@ async def supervise(api: ConnectApi, config: dict[str, str], every_s: float = 2.
         try:
             await check(api, config)
         except NovaError as error:
+            metrics.CONNECTOR_RUNNING.labels(NAME).set(0)
             log.warning("cdc.unreachable", error=str(error))
         await asyncio.sleep(every_s)
 
@@ -25,6 +30,7 @@ async def supervise(api: ConnectApi, config: dict[str, str], every_s: float = 2.
 async def check(api: ConnectApi, config: dict[str, str]) -> str:
     """One round. Returns what it did: ``registered``, ``restarted`` or ``running``."""
     status = await api.status()
+    _tell(status)
     if status is None:
         await api.apply(config)
         log.info("cdc.registered")
@@ -32,5 +38,14 @@ async def check(api: ConnectApi, config: dict[str, str]) -> str:
     if "FAILED" in (status.connector, *status.tasks):
         log.error("cdc.restarting", connector=status.connector, tasks=status.tasks, trace=status.trace)
         await api.restart_failed()
+        metrics.CONNECTOR_RESTARTS.inc()
         return "restarted"
     return "running"
+
+
+def _tell(status: ConnectorStatus | None) -> None:
+    found = [] if status is None else [state.lower() for state in (status.connector, *status.tasks)]
+    states = Counter(state if state in _STATES else "other" for state in found)
+    for state in (*_STATES, "other"):
+        metrics.CONNECTOR_TASKS.labels(state).set(states[state])
+    metrics.CONNECTOR_RUNNING.labels(NAME).set(status is not None and status.running)

@@ -52,4 +52,9 @@ def run(options: Options, console: Console) -> None:
 
 def _argv(options: Options) -> list[str]:
     argv = [sys.executable, "-m", "nova_feed.cli", "up", "--home", os.fspath(options.home), "--size", options.size]
-    return argv + ["--demo"] * options.demo + (["--port", str(options.port)] if options.port else [])
+    return (
+        argv
+        + ["--demo"] * options.demo
+        + ["--observe"] * options.observe
+        + (["--port", str(options.port)] if options.port else [])
+    )

@@ -65,7 +65,7 @@ def _settings() -> str:
 {_WRITTEN}
 
 Settings are environment variables, read once at the start. An unknown `NOVA_` name, or a value that is wrong, is refused
-with one sentence. {" and ".join(f"`{name}`" for name in SECRETS)} may come from a file: `NAME_FILE` instead of `NAME`.
+with one sentence. {", ".join(f"`{name}`" for name in SECRETS)} may each come from a file: `NAME_FILE` instead of `NAME`.
 
 {_table(("name", "default", "allowed", "meaning"), rows)}"""
 
@@ -85,7 +85,13 @@ def _metrics() -> str:
 
 {_WRITTEN}
 
-Prometheus reads them at `/metrics`, which only listeners on a loopback address answer.
+Prometheus reads them at `/metrics`, which only listeners on a loopback address answer. The processes of one service share
+`PROMETHEUS_MULTIPROC_DIR`, and any of them answers for all; API and worker have a folder each, so that whoever reads both
+counts nothing twice. Durations are in seconds and sizes in bytes, as Prometheus has it, where the task list this product was
+made from writes `_ms`. A share (the cache's hit rate) is no metric: it is a quotient of two counters, which add up over
+processes as shares do not. No label is a user, a post or an address, not even where that list asks for one
+(`user_id` on `dedup_posts_removed`): a series for each user would cost Prometheus more than the feed itself. Dashboards and
+alerts: [observability.md](observability.md).
 
 {_table(("name", "labels", "meaning", "what to do"), rows)}"""
 

@@ -69,4 +69,9 @@ def _end(home: Path, part: str) -> bool:
     return process.end(signal.SIGINT if part == "postgres" else signal.SIGTERM, 20)
 
 
-_ORDER = (("api", "worker"), ("connect",), ("kafka", "clickhouse", "valkey", "postgres"))
+_ORDER = (
+    ("prometheus", "alertmanager"),
+    ("api", "worker"),
+    ("connect",),
+    ("kafka", "clickhouse", "valkey", "postgres"),
+)

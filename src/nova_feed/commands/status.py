@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rich.table import Table
 from nova_feed.clock import SystemClock
 from nova_feed.commands import sung
 from nova_feed.errors import NovaError
-from nova_feed.local import connect, http, kafka, lock
+from nova_feed.local import connect, http, kafka, lock, observers
 from nova_feed.local.app import live_version
 from nova_feed.local.clickhouse_part import version as clickhouse_version
 from nova_feed.local.ports import LOOPBACK
@@ -30,6 +31,7 @@ from nova_feed.stream.lag import group_lag
 from nova_feed.workers.levels import pending
 
 MIB = 1 << 20
+_OBSERVERS = {"prometheus": observers.BUILD, "alertmanager": observers.STATUS}  # of a stack that was started so
 _WIDEST = {"version": 28, "lag": 44}  # of a part that is down, the first words of why
 
 
@@ -80,7 +82,10 @@ async def _rows(facts: Mapping[str, Any], canary: sung.Sung | None) -> list[Row]
         "valkey": lambda: valkey_version(facts["redis_url"]),
         "api": lambda: live_version(facts["api_url"]),
         "worker": lambda: live_version(facts["admin_url"]),
-    }
+    } | {
+        name: partial(observers.version, f"{facts[f'{name}_url']}{path}")
+        for name, path in _OBSERVERS.items() if f"{name}_url" in facts
+    }  # fmt: skip
     found, lags = await asyncio.gather(check_all(checks, SystemClock(), 5), _lags(facts, canary))
     return [
         Row(
@@ -159,7 +164,8 @@ async def _heartbeat_age(facts: Mapping[str, Any]) -> str:
 
 def _where(facts: Mapping[str, Any], part: str) -> str:
     names = {"postgres": "postgres_url", "clickhouse": "clickhouse_url", "kafka": "kafka_brokers", "valkey": "redis_url",
-             "connect": "connect_url", "api": "api_url", "worker": "admin_url"}  # fmt: skip
+             "connect": "connect_url", "api": "api_url", "worker": "admin_url", "prometheus": "prometheus_url",
+             "alertmanager": "alertmanager_url"}  # fmt: skip
     address: str = facts[names[part]]
     place = address.rpartition("@")[2].rpartition("://")[2].partition("/")[0]
     return place.removeprefix(f"{LOOPBACK}:")

@@ -48,6 +48,6 @@ def read(exposition: str) -> Sung:
                 at = sample.value
             elif sample.name == "nova_feed_canary_seconds":
                 seconds[stage] = sample.value
-            elif sample.name == "nova_feed_canary_failures_total":
+            elif sample.name == "nova_feed_canary_failures_total" and sample.value:
                 failures[stage] = int(sample.value)
     return Sung(at, seconds, failures)

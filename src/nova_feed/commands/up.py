@@ -38,6 +38,7 @@ class Options:
     demo: bool
     size: str
     port: int | None
+    observe: bool = False
 
 
 async def run(options: Options, console: Console) -> None:
@@ -49,7 +50,7 @@ async def run(options: Options, console: Console) -> None:
     with lock.hold(options.home), room.enough(options.home):
         # What a killed supervisor left still listens: ended first, so that every part gets its own port back.
         await asyncio.to_thread(end_leftovers, options.home)
-        stack = Stack(options.home, port=options.port)
+        stack = Stack(options.home, port=options.port, observe=options.observe)
         facts = Facts(options.home / FACTS, {})
         facts.remove()
         try:
@@ -70,7 +71,7 @@ async def run(options: Options, console: Console) -> None:
 
 async def _start(stack: Stack, options: Options, console: Console) -> dict[str, Any]:
     console.print(f"[bold]Nova Feed[/] in {stack.home}", highlight=False)
-    with showing(console, total=8 if options.demo else 5) as show:
+    with showing(console, total=(8 if options.demo else 5) + options.observe) as show:
         with show.phase("fetch and verify the Java parts"):
             await asyncio.to_thread(stack.build, show.within)
         with show.phase("start PostgreSQL, Kafka, Connect, ClickHouse, Valkey"):
@@ -86,6 +87,9 @@ async def _start(stack: Stack, options: Options, console: Console) -> dict[str, 
             await setup.register(settings)
         with show.phase("start API and worker"):
             await _start_apps(stack)
+        if stack.observers:
+            with show.phase("start Prometheus and Alertmanager"):
+                versions |= await stack.start_observers(show.say)
         facts = _facts(stack, settings, versions)
         if options.demo:
             await _first_feed(stack, settings, facts, show, console)
@@ -102,7 +106,8 @@ async def _ensure_database(stack: Stack) -> None:
 
 async def _start_apps(stack: Stack) -> None:
     shutil.rmtree(stack.home / METRICS, ignore_errors=True)
-    (stack.home / METRICS).mkdir()
+    for name in stack.apps:
+        (stack.home / METRICS / name).mkdir(parents=True)
     for app in stack.apps.values():
         await asyncio.to_thread(app.start)
     await asyncio.gather(*(until_ready(app) for app in stack.apps.values()))
@@ -136,7 +141,7 @@ def _facts(stack: Stack, settings: settings_module.Settings, versions: dict[str,
         "api_url": stack.apps["api"].url, "admin_url": stack.apps["worker"].url, "token": token, "user_id": demo.VIEWER,
         "postgres_url": settings.postgres_url, "clickhouse_url": settings.clickhouse_url,
         "kafka_brokers": settings.kafka_brokers, "redis_url": settings.redis_url, "connect_url": settings.connect_url,
-        "versions": versions, "supervisor_pid": os.getpid(),
+        "versions": versions, "supervisor_pid": os.getpid(), **{f"{n}_url": p.url for n, p in stack.observers.items()},
     }  # fmt: skip
 
 
@@ -144,6 +149,9 @@ def _tell(facts: dict[str, Any], console: Console) -> None:
     console.print(f"\nready after {facts['seconds']:.1f} s", style="bold green", highlight=False)
     console.print(f"API    {facts['api_url']}   (OpenAPI at /openapi.json)", highlight=False)
     console.print(f"admin  {facts['admin_url']}   (metrics at /metrics)", highlight=False)
+    for name in ("prometheus", "alertmanager"):
+        if f"{name}_url" in facts:
+            console.print(f"{name:<6} {facts[f'{name}_url']}", highlight=False)
     console.print("\nTry it:", highlight=False)
     curl = f"curl -s -H 'Authorization: Bearer {facts['token']}' '{facts['api_url']}/api/v1/feed?limit=5&explain=true'"
     console.print(curl, highlight=False, soft_wrap=True, markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Mapping
+from functools import partial
 
 import httpx
 import structlog
@@ -20,12 +21,14 @@ from nova_feed.local.ports import must_be_free
 from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
 from nova_feed.stream.consumer import GroupConsumer
-from nova_feed.stream.lag import LagReader
-from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, trending
+from nova_feed.stream.lag import LagReader, Place, Position
+from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, tables, trending
 from nova_feed.workers.canary import Canary
+from nova_feed.workers.daily import DailyJob
 from nova_feed.workers.dead_letters import DeadLetters
 from nova_feed.workers.invalidation import Invalidation
 from nova_feed.workers.reconciler import Reconciler
+from nova_feed.workers.servers import Servers
 from nova_feed.workers.warmer import Warmer
 
 log = structlog.get_logger(__name__)
@@ -49,11 +52,11 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
 
     reader = LagReader(settings.kafka_brokers)
 
-    async def lag(group: str) -> Mapping[str, int]:
-        return await asyncio.to_thread(reader.read, group)
+    async def positions(group: str) -> Mapping[Place, Position]:
+        return await asyncio.to_thread(reader.positions, group)
 
     async def events_lag() -> int:
-        return sum((await lag("events_group")).values())
+        return sum((await asyncio.to_thread(reader.read, "events_group")).values())
 
     publisher = Publisher(clients.postgres, clients.producer)
     consumer = GroupConsumer(settings.kafka_brokers, relations.GROUP, list(relations.TABLES))
@@ -64,6 +67,7 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "outbox sweep": publisher.sweep,
         "reconciler": Reconciler(clients.postgres, clients.store, events_lag, clock).run,
         "invalidation": Invalidation(clients.store, clients.lists, clock).run,
+        **{f"table {view}": partial(tables.keep, clients.store, clock, view) for view in tables.SLOW},
         "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
         "warmer": Warmer(
             clients.store, clients.lists, bootstrap.feed_service(settings, clients, clock).warm, clock
@@ -72,7 +76,11 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "suggestions": suggestions.SuggestionsJob(bootstrap.suggestions(clients, clock), active, clock).run,
         "dead letters": DeadLetters(clients.store, clients.producer, clock).run,
         "event days": lambda: housekeeping.event_days(clients.postgres),
-        "levels": lambda: levels.watch(clients.postgres, lag, clock),
+        "levels": lambda: levels.watch(clients.postgres, positions, clock),
+        "servers": Servers(
+            clients.postgres, clients.store, clients.lists.client, clients.checks(settings), clock
+        ).watch,
+        "daily": lambda: _daily(settings),
         "admin listener": lambda: _admin(settings),
     }
     if settings.canary_url and settings.jwt_secret.get_secret_value():
@@ -92,6 +100,12 @@ async def _canary(settings: Settings, clients: bootstrap.Clients) -> None:
     async with httpx.AsyncClient(base_url=settings.canary_url, timeout=5) as http:
         canary = Canary(clients.postgres, clients.store, clients.lists, http, token, clock)
         await canary.run(settings.canary_every_s)
+
+
+async def _daily(settings: Settings) -> None:
+    clock, mailer = SystemClock(), bootstrap.mailer(settings)
+    async with bootstrap.open_daily(settings, clock) as daily:
+        await DailyJob(daily, None if mailer is None else mailer.send, clock).run()
 
 
 async def _admin(settings: Settings) -> None:

@@ -21,12 +21,16 @@ SPARE = 20  # rows whose rules are read along, so that a few removals cost no se
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Rows of the list in the order shown, where the rule was relaxed, and the position of the next page."""
+    """Rows of the list in the order shown, where the rule was relaxed, and the position of the next page.
+
+    ``current``: whether every rule was read from where it holds from its commit on.
+    """
 
     rows: tuple[int, ...]
     relaxed: tuple[bool, ...]
     position: int
     removed: int
+    current: bool = True
 
 
 async def cut(
@@ -41,10 +45,11 @@ async def cut(
 ) -> Cut:
     """The next ``limit`` rows that may be shown, from ``position`` on; fewer at the end of the list."""
     kept: list[int] = []
-    at = position
+    at, current = position, True
     while len(kept) < limit and at < len(frozen):
         stretch = range(at, min(len(frozen), at + limit - len(kept) + SPARE))
-        allowed = await _allowed(frozen, stretch, read)
+        allowed, known = await _allowed(frozen, stretch, read)
+        current = current and known
         for row in stretch:
             at = row + 1
             if row in allowed:
@@ -55,14 +60,14 @@ async def cut(
         frozen.candidates.author_id[np.array(kept, dtype=np.int64)], rule, history=tuple(tail), start=served
     )
     rows = tuple(kept[i] for i in arranged.order.tolist())
-    return Cut(rows, tuple(arranged.relaxed.tolist()), at, at - position - len(kept))
+    return Cut(rows, tuple(arranged.relaxed.tolist()), at, at - position - len(kept), current)
 
 
-async def _allowed(frozen: FrozenList, rows: range, read: ReadRules) -> set[int]:
+async def _allowed(frozen: FrozenList, rows: range, read: ReadRules) -> tuple[set[int], bool]:
     part = slice(rows.start, rows.stop)
     posts = frozen.candidates.post_id[part].tolist()
     authors = frozen.candidates.author_id[part].tolist()
     followed = frozen.followed[part].tolist()
     rules = await read(posts, list(set(authors)))
     judged = zip(rows, posts, authors, followed, strict=True)
-    return {row for row, post, author, was in judged if rules.allows(post, author, was_followed=was)}
+    return {row for row, post, author, was in judged if rules.allows(post, author, was_followed=was)}, rules.current

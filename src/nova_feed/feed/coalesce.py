@@ -21,7 +21,7 @@ class Coalescer(Generic[T]):
         self._load, self._most, self._at_once = load, most, at_once
         self._waiting: dict[int, asyncio.Future[T]] = {}
         self._loading: dict[int, asyncio.Future[T]] = {}
-        self._batches: set[asyncio.Task[None]] = set()
+        self._batches: dict[asyncio.Task[None], float] = {}  # and when they began
 
     async def get(self, viewer_id: int) -> T:
         """The answer for one viewer. Raises what ``load`` raised for the batch it was in.
@@ -34,17 +34,23 @@ class Coalescer(Generic[T]):
             self._start()
         return await asyncio.shield(future)
 
+    @property
+    def longest_s(self) -> float:
+        """For how long the oldest batch under way has had no answer; 0 when there is none."""
+        now = asyncio.get_running_loop().time()
+        return now - min(self._batches.values(), default=now)
+
     def _start(self) -> None:
         if self._waiting and len(self._batches) < self._at_once:
             batch = dict(list(self._waiting.items())[: self._most])
             for viewer_id in batch:
                 self._loading[viewer_id] = self._waiting.pop(viewer_id)
             task = asyncio.create_task(self._run(batch))
-            self._batches.add(task)
+            self._batches[task] = asyncio.get_running_loop().time()
             task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._batches.discard(task)
+        del self._batches[task]
         self._start()
 
     async def _run(self, batch: dict[int, asyncio.Future[T]]) -> None:

@@ -21,6 +21,7 @@ _ROW = np.dtype(
         *((name, "<i8") for name in _COLUMNS[:-1]),
         ("sources", "u1"),
         ("rank_before", "<u2"),
+        ("propensity", "<f8"),
         ("relaxed", "?"),
         ("seen", "?"),
         ("followed", "?"),
@@ -36,6 +37,7 @@ class _Head(msgspec.Struct, array_like=True):
     as_of_ms: int
     source: str
     reason: str
+    cold: bool
     weights: Weights
     rows: int
 
@@ -44,7 +46,8 @@ class _Head(msgspec.Struct, array_like=True):
 class FrozenList:
     """The list a cursor reads from. ``source`` is ``ranked`` or ``timeline``; ``reason`` says why it is the latter.
 
-    ``seen``: rows that the viewer has had before, shown again because there was too little else.
+    ``seen``: rows that the viewer has had before, shown again because there was too little else. ``cold``: nothing was
+    known of the viewer; ``propensity`` as in ``Ranked``.
     ``followed``: rows of authors whom the viewer followed when the list was ranked, whatever proposed the row.
     """
 
@@ -52,9 +55,11 @@ class FrozenList:
     as_of_ms: int
     source: str
     reason: str
+    cold: bool
     weights: Weights
     candidates: Candidates
     rank_before: np.ndarray[tuple[int], np.dtype[np.int64]]
+    propensity: np.ndarray[tuple[int], np.dtype[np.float64]]
     relaxed: np.ndarray[tuple[int], np.dtype[np.bool_]]
     seen: np.ndarray[tuple[int], np.dtype[np.bool_]]
     followed: np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -71,6 +76,7 @@ class FrozenList:
         """The list in the form that explanations are made from."""
         return Ranked(
             candidates=self.candidates, scores=self.scores, rank_before=self.rank_before, relaxed=self.relaxed,
+            propensity=self.propensity,
             removed=_NOTHING_REMOVED, now_ms=self.as_of_ms, weights=self.weights, start=0, counts=(),
         )  # fmt: skip
 
@@ -79,7 +85,13 @@ _NOTHING_REMOVED = Removed(np.empty(0, np.int64), np.empty(0, np.uint8))
 
 
 def freeze(
-    ranked: Ranked, source: str, reason: str = "", again: Ranked | None = None, followees: Ints = NOBODY
+    ranked: Ranked,
+    source: str,
+    reason: str = "",
+    again: Ranked | None = None,
+    *,
+    followees: Ints = NOBODY,
+    cold: bool = False,
 ) -> FrozenList:
     """Give a ranked list its identity: 9 random bytes as base64url. ``again``: rows shown before, that follow it.
 
@@ -88,8 +100,9 @@ def freeze(
     parts = [ranked] if again is None else [ranked, again]
     candidates = Candidates.concat([part.candidates for part in parts])
     return FrozenList(
-        secrets.token_urlsafe(9), ranked.now_ms, source, reason, ranked.weights, candidates,
+        secrets.token_urlsafe(9), ranked.now_ms, source, reason, cold, ranked.weights, candidates,
         np.concatenate([part.rank_before for part in parts]),
+        np.concatenate([part.propensity for part in parts]),
         np.concatenate([part.relaxed for part in parts]),
         np.repeat([False, True][: len(parts)], [len(part) for part in parts]),
         np.isin(candidates.author_id, followees),
@@ -99,12 +112,12 @@ def freeze(
 def encode(frozen: FrozenList) -> bytes:
     """Header length (u32), header (MessagePack), rows."""
     head = msgspec.msgpack.encode(
-        _Head(frozen.list_id, frozen.as_of_ms, frozen.source, frozen.reason, frozen.weights, len(frozen))
+        _Head(frozen.list_id, frozen.as_of_ms, frozen.source, frozen.reason, frozen.cold, frozen.weights, len(frozen))
     )
     rows = np.empty(len(frozen), dtype=_ROW)
     for name in _COLUMNS:
         rows[name] = getattr(frozen.candidates, name)
-    for name in ("rank_before", "relaxed", "seen", "followed"):
+    for name in ("rank_before", "propensity", "relaxed", "seen", "followed"):
         rows[name] = getattr(frozen, name)
     return len(head).to_bytes(4, "big") + head + rows.tobytes()
 
@@ -121,7 +134,7 @@ def decode(body: bytes) -> FrozenList:
     rows = np.frombuffer(body, dtype=_ROW, offset=end)
     columns = {name: np.ascontiguousarray(rows[name]) for name in _COLUMNS}
     return FrozenList(
-        head.list_id, head.as_of_ms, head.source, head.reason, head.weights,
-        Candidates(**columns), rows["rank_before"].astype(np.int64), rows["relaxed"].copy(), rows["seen"].copy(),
-        rows["followed"].copy(),
+        head.list_id, head.as_of_ms, head.source, head.reason, head.cold, head.weights,
+        Candidates(**columns), rows["rank_before"].astype(np.int64), rows["propensity"].copy(),
+        rows["relaxed"].copy(), rows["seen"].copy(), rows["followed"].copy(),
     )  # fmt: skip

@@ -30,6 +30,7 @@ SENTENCES = {
     Rule.DELETED: "there is no such post",
     Rule.HIDDEN: "you hid it",
     Rule.SEEN: "you have seen it within the last 24 hours, and there was enough else to show",
+    Rule.NOT_DRAWN: "nothing is known of you yet, and of the new posts that are tried the lot fell on others this hour",
     Rule.LIMIT: "nothing speaks against it, but five hundred others stand before it",
 }
 
@@ -124,7 +125,7 @@ def _removed(post_id: int, rule: Rule, total: int) -> Inspection:
 
 def _absence(facts: Facts, now_ms: int) -> str:
     old = now_ms - facts.created_ms > HOT_MS
-    affine = "its author is not among the 100 you interact with most, or has 20 newer posts"
+    affine = "its author is not among the 40 you interact with most, or has 20 newer posts"
     if old:
         return f"no source proposes it: it is older than 72 hours, and {affine}"
     followed = (

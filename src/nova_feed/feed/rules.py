@@ -12,10 +12,14 @@ from dataclasses import dataclass
 import asyncpg
 
 from nova_feed.away import POSTGRES_AWAY
+from nova_feed.clock import Clock
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
 from nova_feed.model import CANARY_AUTHOR
 from nova_feed.store.client import Store
 
+POSTGRES_OPEN_S = 1.0  # so long a rule may be ClickHouse's, seconds behind, after PostgreSQL is back
 NEWEST = 1000  # of all posts since the list was made, in which those of followees are counted
 _SQL = """
 SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])
@@ -38,11 +42,15 @@ WHERE EXISTS (SELECT FROM follows WHERE follower_id = $1 AND followee_id = autho
 @dataclass(frozen=True, slots=True)
 class PageRules:
     """Of the posts and authors asked about: which posts exist and are not hidden by the viewer, which authors to leave
-    out (the canary's, for whoever does not follow it), whom the viewer follows now."""
+    out (the canary's, for whoever does not follow it), whom the viewer follows now.
+
+    ``current``: as PostgreSQL has it, not as ClickHouse had it seconds ago.
+    """
 
     existing: frozenset[int]
     hidden_authors: frozenset[int]
     followed: frozenset[int]
+    current: bool = True
 
     def allows(self, post_id: int, author_id: int, *, was_followed: bool) -> bool:
         """Whether a row of a frozen list may still be shown. An author followed then and not now was unfollowed."""
@@ -56,26 +64,42 @@ class PageRules:
 class Rules:
     """Reads page rules. Raises StoreUnavailableError when neither store answers."""
 
-    def __init__(self, pool: asyncpg.Pool, store: Store) -> None:
+    def __init__(self, pool: asyncpg.Pool, store: Store, clock: Clock) -> None:
         self._pool, self._store = pool, store
+        self.postgres = Breaker("postgres", clock, open_s=POSTGRES_OPEN_S)
 
     async def read(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
         """The rules about these posts and authors, as of now."""
         try:
-            async with self._pool.acquire(timeout=0.25) as connection:
-                [row] = await connection.fetch(_SQL, viewer_id, posts, authors, CANARY_AUTHOR, timeout=0.5)
-        except POSTGRES_AWAY:
+            row = await self.postgres.call(lambda: self._ask(_SQL, viewer_id, posts, authors, CANARY_AUTHOR))
+        except StoreUnavailableError:
             return await self._from_clickhouse(viewer_id, posts)
-        return PageRules(*(frozenset(ids) for ids in row))
+        existing, hidden, followed = (frozenset(ids) for ids in row)
+        return PageRules(existing, hidden, followed)
 
     async def newer(self, viewer_id: int, since_ms: int) -> int | None:
-        """How many posts of followees were made since; None when PostgreSQL does not say."""
+        """How many posts of followees were made since; None when PostgreSQL does not say, or failed when asked last."""
+        if self.postgres.doubted:
+            return None
+        try:
+            [count] = await self._ask(_NEWER, viewer_id, since_ms, NEWEST)
+        except StoreUnavailableError:
+            return None
+        return int(count)
+
+    async def _ask(self, sql: str, *values: object) -> asyncpg.Record:
+        """One row. Raises StoreUnavailableError; a pool whose connections are all at work says nothing about health."""
+        connected = False
         try:
             async with self._pool.acquire(timeout=0.25) as connection:
-                count: int = await connection.fetchval(_NEWER, viewer_id, since_ms, NEWEST, timeout=0.5)
-        except POSTGRES_AWAY:
-            return None
-        return count
+                connected = True
+                [row] = await connection.fetch(sql, *values, timeout=0.5)
+        except POSTGRES_AWAY as error:
+            busy = (
+                not connected and isinstance(error, TimeoutError) and self._pool.get_size() == self._pool.get_max_size()
+            )
+            raise StoreUnavailableError("postgres", str(error) or type(error).__name__, answers=busy) from error
+        return row
 
     async def _from_clickhouse(self, viewer_id: int, posts: Sequence[int]) -> PageRules:
         pairs = await self._store.select("pairs", viewers=[viewer_id])
@@ -86,4 +110,5 @@ class Rules:
             frozenset(existing["id"].tolist()),
             frozenset(hidden.tolist()),
             frozenset(author[relation & FOLLOWS > 0].tolist()),
+            current=False,
         )

@@ -9,6 +9,7 @@ no cursor -> cached list (soft age: refreshed behind the answer) -> page
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +22,16 @@ from nova_feed.clock import Clock
 from nova_feed.errors import CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.allowance import Allowance
 from nova_feed.feed.assemble import Cut, cut
-from nova_feed.feed.breaker import Breaker
+from nova_feed.feed.breaker import CLOSED, Breaker
 from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
 from nova_feed.feed.inspect import Inspection, PostFacts, inspect
+from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
+from nova_feed.feed.told import looked_up, tell_ranking, timed
 from nova_feed.ops import metrics
 from nova_feed.ranking import Candidates, Ranked, Saturation, ViewerRules, Weights, rank
 
@@ -38,6 +41,9 @@ RANKED, TIMELINE = "ranked", "timeline"
 SOFT_AGE_MS = 5_000  # a list older than this answers once more, and is ranked anew behind the answer
 YOUNG_AGE_MS = 200  # so is a list older than this, while there is time for it
 YOUNG_PER_S = 20.0  # that is, so many lists a second in one process: a tenth of a core
+SOFT_PER_S = 60.0  # past so many a second, lists answer longer: a process at its limit answers first
+VALKEY_OPEN_S = 2.0  # a question costs 100 ms at most, and until it is asked no cursor goes on
+SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
 
@@ -71,18 +77,23 @@ class FeedService:
         clock: Clock,
         weights: Weights,
         saturation: Saturation,
+        renewed: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer."""
         self._timeline, self._rules, self._lists, self._seen = timeline, rules, lists, seen
         self._signer, self._clock, self._facts = signer, clock, facts
         self._weights, self._saturation = weights, saturation
         self.clickhouse = Breaker("clickhouse", clock)
-        self.valkey = Breaker("valkey", clock)
+        self.valkey = Breaker("valkey", clock, open_s=VALKEY_OPEN_S)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
         self._proposals: Coalescer[Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
         )
+        self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._young = Allowance(clock, per_s=YOUNG_PER_S)
+        self._soft = Allowance(clock, per_s=SOFT_PER_S)
+        self._renewed = renewed
 
     async def page(self, viewer_id: int, *, algo: str, limit: int, cursor: str | None) -> Page:
         """The next page of a viewer: ``limit`` posts (fewer at the end of the list)."""
@@ -91,7 +102,7 @@ class FeedService:
             frozen = await self._frozen(at)
             return await self._cut(frozen, at, limit, cache_hit=True)
         cached = await self._cached(viewer_id) if algo == "ch" else None
-        frozen = cached or await self.rank(viewer_id, algo=algo)
+        frozen = cached or await self._rank_once(viewer_id, algo)
         start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
         return await self._cut(frozen, start, limit, cache_hit=cached is not None)
 
@@ -102,12 +113,28 @@ class FeedService:
         else:
             frozen = await self._rank_or_fall_back(viewer_id)
         try:
-            await self.valkey.call(
-                lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=frozen.source == RANKED)
-            )
+            with timed("keep", self._clock):
+                await self.valkey.call(
+                    lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=frozen.source == RANKED)
+                )
         except StoreUnavailableError as error:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
+
+    async def still_first(self, viewer_id: int, list_id: str) -> bool:
+        """Whether this list answers the viewer's first pages still; False when nobody says so."""
+        try:
+            return await self.valkey.call(lambda: self._lists.still_first(viewer_id, list_id))
+        except StoreUnavailableError:
+            return False
+
+    async def _rank_once(self, viewer_id: int, algo: str) -> FrozenList:
+        """Requests of a viewer that come together share one list; one that gives up takes it from nobody."""
+        key = (viewer_id, algo)
+        if key not in self._ranking:
+            task = self._ranking[key] = asyncio.create_task(self.rank(viewer_id, algo=algo))
+            task.add_done_callback(lambda done: (self._ranking.pop(key), done.cancelled() or done.exception()))
+        return await asyncio.shield(self._ranking[key])
 
     async def warm(self, viewer_id: int) -> None:
         """Rank and keep the list that answers first pages, if ClickHouse and Valkey are there."""
@@ -123,23 +150,43 @@ class FeedService:
 
     async def _rank_or_fall_back(self, viewer_id: int) -> FrozenList:
         try:
-            proposal = await self._proposals.get(viewer_id)
+            with timed("candidates", self._clock):
+                async with asyncio.timeout(patience_s(self.clickhouse, self._proposals.longest_s)):
+                    proposal = await self._proposals.get(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
+            metrics.FALLBACKS.labels("feed", error.store, error.kind).inc()
             reason = f"{error.store}: {error.reason}"
             return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, reason)
+        except TimeoutError:
+            return await self._ahead_of_clickhouse(viewer_id)
         return await self._arrange(viewer_id, proposal, RANKED)
+
+    async def _ahead_of_clickhouse(self, viewer_id: int) -> FrozenList:
+        """A timeline; what ClickHouse says later is kept for the next page. Without a timeline it is waited for."""
+        log.warning("feed.fallback", viewer_id=viewer_id, store="clickhouse", reason=SILENT)
+        metrics.FALLBACKS.labels("feed", "clickhouse", "timeout").inc()
+        if self.valkey.state == CLOSED:
+            self._refresh(viewer_id)
+        try:
+            timeline = await self._timeline.propose(viewer_id)
+        except StoreUnavailableError:
+            return await self._arrange(viewer_id, await self._proposals.get(viewer_id), RANKED)
+        return await self._arrange(viewer_id, timeline, TIMELINE, f"clickhouse: {SILENT}")
 
     async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
         """Rank what was not seen; when that is too little, go on with what was."""
         had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
         weights = TIMELINE_WEIGHTS if source == TIMELINE else self._weights
+        start = self._clock.monotonic()
         ranked, again = self._split(proposal, had, weights)
-        return freeze(ranked, source, reason, again, proposal.followees)
+        tell_ranking(ranked, had=int(had.sum()), again=again, seconds=self._clock.monotonic() - start)
+        return freeze(ranked, source, reason, again, followees=proposal.followees, cold=proposal.cold)
 
     def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
         now_ms = self._clock.now_ms()
-        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights)
+        seed = lot(proposal.rules.viewer_id, now_ms) if proposal.cold else None
+        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights, seed=seed)
         if not had.any() or len(ranked) >= ENOUGH:
             return ranked, None
         return ranked, self._rank(proposal.candidates.take(had), proposal.rules, now_ms, weights, after=ranked)
@@ -154,8 +201,9 @@ class FeedService:
         return seen
 
     def _rank(
-        self, candidates: Candidates, rules: ViewerRules, now_ms: int, weights: Weights, after: Ranked | None = None
-    ) -> Ranked:
+        self, candidates: Candidates, rules: ViewerRules, now_ms: int, weights: Weights, *,
+        after: Ranked | None = None, seed: int | None = None,
+    ) -> Ranked:  # fmt: skip
         shown = () if after is None else after.candidates.author_id[-TAIL:].tolist()
         return rank(
             candidates,
@@ -166,23 +214,32 @@ class FeedService:
             history=shown,
             start=0 if after is None else len(after),
             limit=LONGEST,
+            seed=seed,
         )
 
     async def _cached(self, viewer_id: int) -> FrozenList | None:
         try:
             body = await self.valkey.call(lambda: self._lists.first(viewer_id))
         except StoreUnavailableError:
+            looked_up("feed", "away")
             return None
+        looked_up("feed", "valkey" if body else "miss")
         if not body:
             return None
         try:
             frozen = decode(body)
         except ValueError:  # another version's list, found while versions change: as good as none
             return None
-        age_ms = self._clock.now_ms() - frozen.as_of_ms
-        if age_ms > SOFT_AGE_MS or (age_ms > YOUNG_AGE_MS and self._young.take()):
-            self._refresh(viewer_id)
+        self.renew_if_old(viewer_id, frozen.as_of_ms)
         return frozen
+
+    def renew_if_old(self, viewer_id: int, as_of_ms: int) -> None:
+        """Rank this viewer's list anew behind the answer, if it is old and there is time for it."""
+        age_ms = self._clock.now_ms() - as_of_ms
+        if age_ms <= YOUNG_AGE_MS or viewer_id in self._refreshing:
+            return
+        if (self._soft if age_ms > SOFT_AGE_MS else self._young).take():
+            self._refresh(viewer_id)
 
     def _refresh(self, viewer_id: int) -> None:
         if viewer_id not in self._refreshing:
@@ -194,19 +251,22 @@ class FeedService:
         try:
             proposal = await self._proposals.get(viewer_id)
             frozen = await self._arrange(viewer_id, proposal, RANKED)
-            await self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True)
+            await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True))
+            self._renewed(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
 
     async def _frozen(self, at: Cursor) -> FrozenList:
         body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))
+        looked_up("cursor", "valkey" if body else "miss")
         try:
             return decode(body or b"")
         except ValueError:
             raise CursorExpiredError("the list of this cursor has expired: start again without a cursor") from None
 
     async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool) -> Page:
-        newer = asyncio.ensure_future(self._rules.newer(at.viewer_id, frozen.as_of_ms))
+        # Of a list made this moment nothing is newer, and nobody need be asked.
+        newer = asyncio.ensure_future(self._rules.newer(at.viewer_id, frozen.as_of_ms)) if cache_hit else None
         part = await cut(
             frozen,
             lambda posts, authors: self._rules.read(at.viewer_id, posts, authors),
@@ -224,7 +284,7 @@ class FeedService:
             fallback=bool(frozen.reason),
             reason=frozen.reason,
             first_position=at.served,
-            newer=await newer,
+            newer=0 if newer is None else await newer,
         )
 
     def _next(self, frozen: FrozenList, at: Cursor, part: Cut) -> str | None:
@@ -243,3 +303,8 @@ class FeedService:
                 shown[-TAIL:],
             )
         )
+
+
+def lot(viewer_id: int, now_ms: int) -> int:
+    """What the lot for this viewer is drawn with: another one every hour, the same within it."""
+    return (viewer_id << 24) + now_ms // 3_600_000

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from nova_feed.clock import Clock
+from nova_feed.model import CANARY_AUTHOR
 from nova_feed.ranking import Candidates, Source, ViewerRules
 from nova_feed.store.client import Store
 from nova_feed.store.native import Columns
 
 FOLLOWS, UNFOLLOWED, BLOCKED, MUTED = 1, 2, 4, 8
-TRENDING_AGE_S = 1.0
+TRENDING_AGE_S, EXPLORATION_AGE_S = 1.0, 5.0
 Ints = npt.NDArray[np.int64]
 
 
@@ -27,41 +28,55 @@ class Proposal:
     candidates: Candidates
     rules: ViewerRules
     followees: Ints
+    cold: bool = False  # nothing is known of the viewer: no follows, no interactions
 
 
 class Sources:
     """Reads proposals. Raises StoreUnavailableError."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
-        self._trending: tuple[float, Columns] | None = None
-        self._trending_lock = asyncio.Lock()
+        self._store = store
+        self._trending = Shared(clock, TRENDING_AGE_S, lambda: store.select("trending"))
+        self._fresh = Shared(clock, EXPLORATION_AGE_S, lambda: store.select("exploration", canary=CANARY_AUTHOR))
 
     async def propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
-        """One proposal for each viewer, from two queries for all of them (and a third, shared, once a second)."""
+        """One proposal for each viewer, from two queries for all of them (and two more, shared, now and then)."""
         ids = list(viewers)
-        rows, pairs, trending = await asyncio.gather(
-            self._store.select("candidates", viewers=ids), self._store.select("pairs", viewers=ids), self.trending()
-        )
+        rows, pairs, trending, fresh = await asyncio.gather(
+            self._store.select("candidates", viewers=ids), self._store.select("pairs", viewers=ids),
+            self._trending.get(), self._fresh.get(),
+        )  # fmt: skip
         row_groups, pair_groups = _by_viewer(rows), _by_viewer(pairs)
         return {
             viewer: _proposal(
-                viewer, _take(rows, row_groups.get(viewer)), _take(pairs, pair_groups.get(viewer)), trending
+                viewer, _take(rows, row_groups.get(viewer)), _take(pairs, pair_groups.get(viewer)), trending, fresh
             )
             for viewer in viewers
         }
 
-    async def trending(self) -> Columns:
-        """The trending posts of all viewers, at most a second old."""
-        async with self._trending_lock:
+
+class Shared:
+    """An answer that is the same for everybody, at most ``age_s`` old."""
+
+    def __init__(self, clock: Clock, age_s: float, ask: Callable[[], Awaitable[Columns]]) -> None:
+        self._clock, self._age_s, self._ask = clock, age_s, ask
+        self._known: tuple[float, Columns] | None = None
+        self._lock = asyncio.Lock()
+
+    async def get(self) -> Columns:
+        """The answer. Raises StoreUnavailableError."""
+        async with self._lock:
             now = self._clock.monotonic()
-            if self._trending is None or now - self._trending[0] > TRENDING_AGE_S:
-                self._trending = (now, await self._store.select("trending"))
-            return self._trending[1]
+            if self._known is None or now - self._known[0] > self._age_s:
+                self._known = (now, await self._ask())
+            return self._known[1]
 
 
-def _proposal(viewer: int, rows: Columns, pairs: Columns, trending: Columns) -> Proposal:
+def _proposal(viewer: int, rows: Columns, pairs: Columns, trending: Columns, fresh: Columns) -> Proposal:
+    cold = not ((pairs["relation"] & FOLLOWS > 0) | (pairs["interactions"] > 0)).any()
     parts = [_candidates(rows, rows["source"]), _candidates(trending, Source.TRENDING)]
+    if cold:
+        parts.append(_candidates(fresh, Source.EXPLORATION))
     together = Candidates.concat(parts)
     order = np.argsort(pairs["author_id"])
     authors, interactions = pairs["author_id"][order], pairs["interactions"][order]
@@ -70,7 +85,8 @@ def _proposal(viewer: int, rows: Columns, pairs: Columns, trending: Columns) -> 
         interactions=_look_up(together.author_id, authors, interactions),
         sources=together.sources.astype(np.int64),
     )
-    return Proposal(known, _rules(viewer, pairs), pairs["author_id"][pairs["relation"] & FOLLOWS > 0])
+    followees = pairs["author_id"][pairs["relation"] & FOLLOWS > 0]
+    return Proposal(known, _rules(viewer, pairs), followees, cold=bool(cold))
 
 
 _COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")

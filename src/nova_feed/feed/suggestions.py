@@ -20,6 +20,8 @@ from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.people import People
+from nova_feed.feed.told import looked_up
+from nova_feed.ops import metrics
 from nova_feed.ranking import Hint, Suggestion, is_cold, merge_hints, standing
 from nova_feed.ranking.suggesting import KEPT
 
@@ -88,6 +90,7 @@ class Suggestions:
             hints = await self._hints.get(viewer_id)
         except StoreUnavailableError as error:
             log.warning("suggestions.fallback", viewer_id=viewer_id, store=error.store, reason=error.reason)
+            metrics.FALLBACKS.labels("suggestions", error.store, error.kind).inc()
             hints, origin, reason = await self._fall_back(viewer_id), POSTGRES, f"{error.store}: {error.reason}"
         listed = SuggestionList(as_of_ms, origin, reason, merge_hints(viewer_id, hints))
         await self._keep(viewer_id, listed)
@@ -114,8 +117,10 @@ class Suggestions:
     async def _stored(self, viewer_id: int) -> SuggestionList | None:
         try:
             body = await self.valkey.call(lambda: self._cache.suggested(viewer_id, self._clock.now_ms()))
+            looked_up("suggestions", "valkey" if body else "miss")
             return decode(body) if body else None
         except StoreUnavailableError as error:
+            looked_up("suggestions", "away")
             log.warning("suggestions.not_read", store=error.store, reason=error.reason)
         except ValueError:  # another version's list: as good as none
             pass

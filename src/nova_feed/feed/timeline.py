@@ -31,6 +31,7 @@ SELECT ARRAY(SELECT blocked_id FROM blocks WHERE blocker_id = $1
           UNION SELECT blocker_id FROM blocks WHERE blocked_id = $1),
     ARRAY(SELECT muted_id FROM mutes WHERE muter_id = $1)
 """
+ANSWER_S = 0.6  # of one query: a little more than the server gives it, so that a server that hangs is given up
 FEW = 20  # with fewer posts of followees than this, the newest of everybody fill the list
 
 
@@ -44,11 +45,11 @@ class Timeline:
         """The newest posts of whom the viewer follows; of everybody, when those are few."""
         try:
             async with self._pool.acquire(timeout=0.5) as connection:
-                rows = await connection.fetch(_ROWS, viewer_id)
+                rows = await connection.fetch(_ROWS, viewer_id, timeout=ANSWER_S)
                 followees = [row[1] for row in rows]
                 if len(rows) < FEW:
-                    rows = [*rows, *await connection.fetch(_NEWEST, viewer_id, CANARY_AUTHOR)]
-                [(blocked, muted)] = await connection.fetch(_RULES, viewer_id)
+                    rows = [*rows, *await connection.fetch(_NEWEST, viewer_id, CANARY_AUTHOR, timeout=ANSWER_S)]
+                [(blocked, muted)] = await connection.fetch(_RULES, viewer_id, timeout=ANSWER_S)
         except POSTGRES_AWAY as error:
             raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
         candidates = Candidates.make(

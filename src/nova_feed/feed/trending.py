@@ -21,6 +21,8 @@ from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.rules import PageRules, Rules
+from nova_feed.feed.told import looked_up
+from nova_feed.ops import metrics
 from nova_feed.ranking import Candidates, Saturation, Shown, Source, show, trend
 
 log = structlog.get_logger(__name__)
@@ -103,6 +105,7 @@ class Trending:
             if self._clock.monotonic() < copy.until:
                 if copy.listed is None:
                     raise copy.error or StoreUnavailableError(CLICKHOUSE, "not asked yet")
+                looked_up("trending", "local")
                 return copy.listed, True
             cached = True
             try:
@@ -141,6 +144,7 @@ class Trending:
     ) -> tuple[TrendingList, bool]:
         reason = f"{error.store}: {error.reason}"
         log.warning("trending.fallback", window=window, store=error.store, reason=error.reason)
+        metrics.FALLBACKS.labels("trending", error.store, error.kind).inc()
         try:
             rows = trend(await self._recent(WINDOWS[window]))
         except StoreUnavailableError:
@@ -158,7 +162,9 @@ class Trending:
         try:
             body = await self.valkey.call(lambda: self._cache.trending(window))
         except StoreUnavailableError as error:
+            looked_up("trending", "away")
             return None, f"{error.store}: {error.reason}"
+        looked_up("trending", "valkey" if body else "miss")
         try:
             return decode(body or b""), ""
         except ValueError:  # none, or another version's

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
 from nova_feed import __version__
 from nova_feed.local import http
-from nova_feed.local.service import Command, Managed
+from nova_feed.local.service import Command, Managed, ServiceError
 
 
 class App(Managed):
@@ -20,7 +22,7 @@ class App(Managed):
     stop_deadline_s = 20
 
     def __init__(self, name: str, url: str, home: Path, environment: Mapping[str, str]) -> None:
-        super().__init__(name, url, home, lambda: live_version(url))
+        super().__init__(name, url, home, self._version)
         self._environment = environment
 
     def init(self) -> None: ...
@@ -29,6 +31,14 @@ class App(Managed):
 
     def command(self) -> Command:
         return Command((sys.executable, "-m", "nova_feed.cli", self.name), self._environment)
+
+    async def _version(self) -> str:
+        """Its version, from itself: what answers at this address may be another stack's."""
+        version = await live_version(self.url)
+        port = urlsplit(self.url).port
+        if not any(port == at.laddr.port for pid in self.pids for at in _listening(pid)):
+            raise ServiceError(f"something else answers at {self.url}")
+        return version
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -41,6 +51,13 @@ class App(Managed):
             return (*(child.pid for child in children if "resource_tracker" not in "".join(child.cmdline())), leader)
         except psutil.Error:
             return (leader,)
+
+
+def _listening(pid: int) -> list[Any]:
+    try:
+        return [at for at in psutil.Process(pid).net_connections("tcp") if at.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return []
 
 
 async def live_version(url: str) -> str:

@@ -13,6 +13,7 @@ from nova_feed.local import java_parts, kafka
 from nova_feed.local.app import App
 from nova_feed.local.clickhouse_part import ClickHouse
 from nova_feed.local.clickhouse_part import version as clickhouse_version
+from nova_feed.local.observers import Alertmanager, Prometheus
 from nova_feed.local.ports import LOOPBACK, PortBook
 from nova_feed.local.postgres import Postgres
 from nova_feed.local.postgres import version as postgres_version
@@ -30,7 +31,9 @@ METRICS = "metrics"
 class Stack:
     """All parts below one home folder. A part whose URL is set in ``environ`` is somebody else's and only asked."""
 
-    def __init__(self, home: Path, *, environ: Mapping[str, str] = os.environ, port: int | None = None) -> None:
+    def __init__(
+        self, home: Path, *, environ: Mapping[str, str] = os.environ, port: int | None = None, observe: bool = False
+    ) -> None:
         self.home = home.absolute()
         self.home.mkdir(parents=True, exist_ok=True)
         self.secrets = Secrets(self.home / "secrets.json")
@@ -40,6 +43,7 @@ class Stack:
         self._admin_port = self.ports.claim("admin", preferred=8081)
         self.servers: dict[str, Service] = {}
         self.apps: dict[str, App] = {}
+        self.observers: dict[str, Service] = self._observers() if observe else {}
 
     def build(self, progress: java_parts.Progress) -> None:
         """Decide every part; fetches the Java parts when Kafka or Connect is ours. Raises NovaError."""
@@ -49,15 +53,16 @@ class Stack:
         }  # fmt: skip
         self.servers = {name: make() for name, make in makers.items()}
         environment = self.environment()
+        ports = {"api": self._api_port, "worker": self._admin_port}
         self.apps = {
-            "api": App("api", f"http://{LOOPBACK}:{self._api_port}", self.home, environment),
-            "worker": App("worker", f"http://{LOOPBACK}:{self._admin_port}", self.home, environment),
+            name: App(name, f"http://{LOOPBACK}:{port}", self.home, {**environment, **self._metrics(name)})
+            for name, port in ports.items()
         }
 
     @property
     def parts(self) -> dict[str, Service]:
         """Every part, in the order in which they start."""
-        return {**self.servers, **self.apps}
+        return {**self.servers, **self.apps, **self.observers}
 
     async def start_servers(self, say: Say) -> dict[str, str]:
         """Start the five servers, those that wait for nobody at once; return their versions. Raises ServiceError."""
@@ -73,9 +78,16 @@ class Stack:
             started["connect"] = group.create_task(up("connect", started["kafka"]))
         return {name: task.result() for name, task in started.items()}
 
+    async def start_observers(self, say: Say) -> dict[str, str]:
+        """Start Prometheus and Alertmanager, if they were asked for; return their versions. Raises ServiceError."""
+        found = dict(zip(self.observers, await asyncio.gather(*map(start, self.observers.values())), strict=True))
+        for name, version in found.items():
+            say(f"{name} {version}")
+        return found
+
     async def stop(self) -> None:
         """Stop every part of ours, clients before servers."""
-        await asyncio.gather(*(app.stop() for app in self.apps.values()))
+        await asyncio.gather(*(part.stop() for part in (*self.observers.values(), *self.apps.values())))
         await asyncio.gather(*(server.stop() for name, server in self.servers.items() if name == "connect"))
         await asyncio.gather(*(server.stop() for name, server in self.servers.items() if name != "connect"))
 
@@ -88,8 +100,18 @@ class Stack:
             "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
             "NOVA_KAFKA_REPLICATION": "1" if local_kafka else self._environ.get("NOVA_KAFKA_REPLICATION", "3"),
             "NOVA_CANARY_URL": self._environ.get("NOVA_CANARY_URL", f"http://{LOOPBACK}:{self._api_port}"),
-            "PROMETHEUS_MULTIPROC_DIR": str(self.home / METRICS),
         }  # fmt: skip
+
+    def _observers(self) -> dict[str, Service]:
+        alertmanager = Alertmanager(self.home, self.ports.claim("alertmanager", preferred=9093))
+        targets = {"nova-api": self._api_port, "nova-worker": self._admin_port}
+        urls = {job: f"http://{LOOPBACK}:{port}" for job, port in targets.items()}
+        port = self.ports.claim("prometheus", preferred=9090)
+        return {"alertmanager": alertmanager, "prometheus": Prometheus(self.home, port, urls, alertmanager.url)}
+
+    def _metrics(self, app: str) -> dict[str, str]:
+        """Each app answers for its own processes: whoever reads both counts nothing twice."""
+        return {"PROMETHEUS_MULTIPROC_DIR": str(self.home / METRICS / app)}
 
     def _external(self, name: str) -> str | None:
         return self._environ.get(EXTERNAL[name]) or None

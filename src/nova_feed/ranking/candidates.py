@@ -8,6 +8,7 @@ The sources and how far each may reach (task list T037-T039). SQL applies the li
 | TRENDING | top by likes + 2 comments + 3 shares        | 24 h   | 200   |
 | AFFINITY | posts of authors the viewer interacted with | 90 d   | 200   |
 | TIMELINE | PostgreSQL's newest, when ClickHouse is away | none  | caller's |
+| EXPLORATION | new authors' newest, for cold viewers      | 24 h   | 100   |
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Source(IntFlag):
     TRENDING = 2
     AFFINITY = 4
     TIMELINE = 8
+    EXPLORATION = 16
 
 
 class Reach(NamedTuple):
@@ -46,6 +48,7 @@ class Reach(NamedTuple):
 FOLLOWEE_REACH = Reach(window_hours=72, rows=500)
 TRENDING_REACH = Reach(window_hours=24, rows=200)
 AFFINITY_REACH = Reach(window_hours=90 * 24, rows=200)
+EXPLORATION_REACH = Reach(window_hours=24, rows=100)
 
 _COUNTS = frozenset({"likes", "comments", "shares", "exposures", "interactions"})
 _ALL_SOURCES = int(~Source(0))

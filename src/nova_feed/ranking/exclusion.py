@@ -30,6 +30,7 @@ class Rule(StrEnum):
     DELETED = "deleted"  # the post is gone
     HIDDEN = "hidden"  # the viewer hid the post
     SEEN = "seen"  # the viewer has had the post
+    NOT_DRAWN = "not_drawn"  # only exploration proposes the post, and the lot fell on others
     LIMIT = "limit"  # nothing against it, but the list was full
 
 

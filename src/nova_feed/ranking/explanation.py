@@ -51,7 +51,8 @@ class Explanation:
     """One post of a ranked list. ``score`` is the sum of ``terms``, bit for bit, in any order of addition.
 
     Positions count from 0: ``rank_before`` is the one the score alone would have given, ``position`` the final one.
-    ``relaxed``: no post was admissible at this position, so the saturation rule gave way.
+    ``relaxed``: no post was admissible at this position, so the saturation rule gave way. ``propensity``: the
+    probability with which the lot chose the post, 0 when its score did.
     """
 
     inputs: Inputs
@@ -62,6 +63,7 @@ class Explanation:
     rank_before: int
     position: int
     relaxed: bool
+    propensity: float
     as_of_ms: int
 
     def as_payload(self) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def explain(ranked: Ranked, i: int) -> Explanation:
         rank_before=int(ranked.rank_before[i]),
         position=ranked.start + i,
         relaxed=bool(ranked.relaxed[i]),
+        propensity=float(ranked.propensity[i]),
         as_of_ms=ranked.now_ms,
     )
 

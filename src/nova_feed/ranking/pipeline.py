@@ -4,6 +4,7 @@
     score     three signals, three terms, one total
     exclude   what this viewer must not see                  (removed, each with its rule)
     order     by total, newer, larger id
+    explore   for cold viewers: some places by lot           (removed, Rule.NOT_DRAWN)
     saturate  no author crowds the list                      (moved, never removed)
     cut       to the length asked for                        (removed, Rule.LIMIT)
 
@@ -17,15 +18,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nova_feed.ranking.candidates import merge
+from nova_feed.ranking.candidates import Source, merge
 from nova_feed.ranking.diversity import saturate
 from nova_feed.ranking.exclusion import Removed, Rule, exclude
+from nova_feed.ranking.exploration import Blend, blend
 from nova_feed.ranking.scoring import rank_order, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nova_feed.ranking.arrays import Flags, Ints
+    from nova_feed.ranking.arrays import Flags, Ints, Reals
     from nova_feed.ranking.candidates import Candidates
     from nova_feed.ranking.diversity import Saturation
     from nova_feed.ranking.exclusion import ViewerRules
@@ -50,15 +52,17 @@ class StageCount:
 class Ranked:
     """The list, best place first, with everything it takes to explain it.
 
-    ``candidates``, ``scores``, ``rank_before`` and ``relaxed`` have one row per post of the list. ``rank_before`` is
-    the position the score alone would have given, counted as the final one is: from ``start``, over the posts that
-    were not excluded. Kept and removed posts together are exactly the merged candidates.
+    ``candidates``, ``scores``, ``rank_before``, ``relaxed`` and ``propensity`` have one row per post of the list.
+    ``rank_before`` is the position the score alone (or the lot) would have given, counted as the final one is: from
+    ``start``, over the posts that were not excluded. ``propensity`` is the probability with which the lot chose the
+    post, 0 where its score decided. Kept and removed posts together are exactly the merged candidates.
     """
 
     candidates: Candidates
     scores: Scores
     rank_before: Ints
     relaxed: Flags
+    propensity: Reals
     removed: Removed
     now_ms: int
     weights: Weights
@@ -84,11 +88,13 @@ def rank(
     history: Ints | Sequence[int] = (),
     start: int = 0,
     limit: int | None = None,
+    seed: int | None = None,
 ) -> Ranked:
     """Rank one viewer's candidates as of ``now_ms``. The answer does not depend on the order of the rows.
 
     ``history`` and ``start`` continue a list already begun (see ``saturate``). ``limit`` is the number of posts kept,
-    None for all. Raises ValueError for a negative one.
+    None for all. With a ``seed``, posts that exploration alone proposes stand where the lot puts them (see ``blend``).
+    Raises ValueError for a negative limit.
     """
     if limit is not None and limit < 0:
         raise ValueError(f"rank: limit is {limit}; it must be at least 0")
@@ -96,25 +102,37 @@ def rank(
     scores = score(merged, now_ms, weights)
     allowed, excluded = exclude(merged, rules)
     order = rank_order(scores, merged)
-    order = order[allowed[order]]
+    by_score = order[allowed[order]]
+    blended = _explore(merged, by_score, seed)
+    order = blended.order
     arranged = saturate(merged.author_id[order], saturation, history=history, start=start)
     length = len(order) if limit is None else limit
     kept, cut = arranged.order[:length], arranged.order[length:]
+    left = Removed.by(Rule.NOT_DRAWN, merged.post_id[blended.left])
+    removed = Removed.concat([excluded, left, Removed.by(Rule.LIMIT, merged.post_id[order[cut]])])
     return Ranked(
         candidates=merged.take(order[kept]),
         scores=scores.take(order[kept]),
         rank_before=kept + start,
         relaxed=arranged.relaxed[:length],
-        removed=Removed.concat([excluded, Removed.by(Rule.LIMIT, merged.post_id[order[cut]])]),
+        propensity=np.where(blended.drawn[kept], blended.propensity, 0.0),
+        removed=removed,
         now_ms=now_ms,
         weights=weights,
         start=start,
         counts=(
             StageCount("merge", len(candidates), len(merged)),
-            StageCount("exclude", len(merged), len(order)),
+            StageCount("exclude", len(merged), len(by_score)),
+            StageCount("explore", len(by_score), len(order)),
             StageCount("cut", len(order), len(kept)),
         ),
     )
+
+
+def _explore(merged: Candidates, by_score: Ints, seed: int | None) -> Blend:
+    """Places by lot for what exploration alone proposes; without a seed none."""
+    explored = (merged.sources == Source.EXPLORATION) & (seed is not None)
+    return blend(by_score, explored, merged.post_id, seed or 0)
 
 
 def why_not(ranked: Ranked, post_id: int) -> Rule | None:

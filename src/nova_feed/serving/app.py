@@ -18,6 +18,8 @@ from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
 from nova_feed.serving.health_routes import health, live, metrics, ready
+from nova_feed.serving.hot import HotFeed
+from nova_feed.serving.metrics_routes import daily_metrics
 from nova_feed.serving.observe import Observe
 from nova_feed.serving.openapi import openapi
 from nova_feed.serving.state import ApiState
@@ -28,6 +30,7 @@ ROUTES = (
     Route("/api/v1/feed/explain", explain_post, methods=["GET"], middleware=JSON),
     Route("/api/v1/feed/why-not", why_not_post, methods=["GET"], middleware=JSON),
     Route("/api/v1/feed/trending", trending, methods=["GET"], middleware=JSON),
+    Route("/api/v1/feed/metrics", daily_metrics, methods=["GET"], middleware=JSON),
     Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"], middleware=JSON),
     Route("/api/v1/events", events, methods=["POST"], middleware=JSON),
     Route("/health", health, methods=["GET"]),
@@ -55,7 +58,11 @@ def create_app(open_state: OpenState, clock: Clock, cors_origins: Sequence[str] 
     )  # fmt: skip
     app = Starlette(
         routes=list(ROUTES),
-        middleware=[Middleware(Observe, clock=clock), *([cors] if cors_origins else [])],
+        middleware=[
+            Middleware(HotFeed, clock=clock),
+            Middleware(Observe, clock=clock),
+            *([cors] if cors_origins else []),
+        ],
         exception_handlers={HTTPException: problems.http_error, **dict.fromkeys(problems.TABLE, problems.answer)},
         lifespan=lifespan,
     )

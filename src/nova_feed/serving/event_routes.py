@@ -65,6 +65,9 @@ async def _accept(state: ApiState, principal: Principal, items: list[msgspec.Raw
         if accepted is not None:
             state.publisher.publish(accepted)
             _mark_seen(state, [item for item, _ in known], now_ms)
+            for item, _ in known:
+                if item.event.action == Action.HIDE:
+                    state.copies.drop(item.user_id)
         fates = {item.index: fate for (item, _), fate in zip(known, known_fates, strict=True)}
     return [_result(verdict, first, refused, fates) for verdict in judged]
 

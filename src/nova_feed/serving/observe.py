@@ -31,6 +31,7 @@ class Observe:
             return
         scope["request_id"] = request_id = _request_id(scope)
         start, status = self._clock.monotonic(), 500
+        metrics.API_ACTIVE.inc()
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -51,6 +52,7 @@ class Observe:
                     answer = problem(Request(scope), 500, "internal", "something went wrong here; it has been logged")
                     await answer(scope, receive, send_marked)
             finally:
+                metrics.API_ACTIVE.dec()
                 self._record(scope, status, self._clock.monotonic() - start)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:

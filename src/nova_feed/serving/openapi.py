@@ -18,7 +18,7 @@ from nova_feed.serving.query import ALGOS, LIMIT, MOST, MOST_PEOPLE, PEOPLE, WIN
 
 _BODIES = (
     schemas.FeedResponse, schemas.TrendingResponse, schemas.SuggestedUsersResponse, schemas.EventsResponse,
-    schemas.InspectionResponse, schemas.HealthResponse, schemas.LiveResponse, schemas.Problem, EventIn,
+    schemas.InspectionResponse, schemas.DailyMetricsResponse, schemas.HealthResponse, schemas.LiveResponse, schemas.Problem, EventIn,
 )  # fmt: skip
 _PROBLEMS = {
     "400": "Invalid input.", "401": "No valid token.", "403": "Not for this token.",
@@ -64,6 +64,7 @@ def _feed_paths() -> dict[str, Any]:
         _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}, "Posts at most."),
     ]
     post = _parameter("post_id", {"type": "integer", "minimum": 1, "maximum": MAX_ID}, "The post.") | {"required": True}
+    day = _parameter("date", {"type": "string", "format": "date"}, "UTC, at most a year back; without it today so far.")
     people = {"type": "integer", "minimum": 1, "maximum": MOST_PEOPLE, "default": PEOPLE}
     return {
         "/api/v1/feed": {"get": _operation("feed", "The caller's feed, ranked.", "FeedResponse", "200",
@@ -74,6 +75,8 @@ def _feed_paths() -> dict[str, Any]:
                                                    "InspectionResponse", "200", ("400", "401", "406", "503"), parameters=[post])},
         "/api/v1/feed/trending": {"get": _operation("trending", "What trends, as far as the caller may see it.", "TrendingResponse",
                                                     "200", ("400", "401", "406", "503"), parameters=trending_parameters)},
+        "/api/v1/feed/metrics": {"get": _operation("daily_metrics", "What people did on a day.", "DailyMetricsResponse", "200",
+                                                   ("400", "401", "403", "406", "503"), parameters=[day])},
         "/api/v1/discover/suggested-users": {"get": _operation(
             "suggested_users", "Whom the caller might follow, and why.", "SuggestedUsersResponse", "200",
             ("400", "401", "406", "503"), parameters=[_parameter("limit", people, "People at most.")])},

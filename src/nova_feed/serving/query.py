@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from starlette.datastructures import QueryParams
 
@@ -14,6 +15,7 @@ LIMIT, MOST = 50, 100
 ALGOS = ("ch", "timeline")
 WINDOWS = ("1h", "24h", "7d")
 PEOPLE, MOST_PEOPLE = 20, 50
+OLDEST_DAYS = 365  # of daily metrics; days past 30 are there when the job kept them then
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -25,6 +27,11 @@ class FeedQuery:
     limit: int
     cursor: str | None
     explain: bool
+
+    @property
+    def plain(self) -> bool:
+        """Whether this asks for a first page of the ranked feed and no more."""
+        return self.algo == "ch" and self.cursor is None and not self.explain
 
 
 def feed_query(parameters: QueryParams) -> FeedQuery:
@@ -65,6 +72,25 @@ def post_id(parameters: QueryParams) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 1 <= int(text) <= MAX_ID):
         raise _wrong("post_id", f"is {text[:40]!r}; it must be the id of a post, a whole number from 1 on")
     return int(text)
+
+
+def day(parameters: QueryParams, today: date) -> date:
+    """The day that is asked about, today without one; at most a year back.
+
+    Raises InvalidInputError.
+    """
+    _only(parameters, ("date",))
+    text = parameters.get("date")
+    if text is None:
+        return today
+    first = today - timedelta(days=OLDEST_DAYS)
+    try:
+        asked = date.fromisoformat(text)
+    except ValueError:
+        asked = None
+    if asked is None or asked.isoformat() != text or not first <= asked <= today:
+        raise _wrong("date", f"is {text[:40]!r}; it must be a day from {first} to {today}")
+    return asked
 
 
 def _only(parameters: QueryParams, names: Sequence[str]) -> None:

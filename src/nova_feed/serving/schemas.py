@@ -11,7 +11,8 @@ DiscoverySource = Literal["computed", "cached", "postgres"]
 
 
 class FeedPost(msgspec.Struct):
-    """One post of a page. Counts are those the score was computed from; times are RFC 3339, UTC."""
+    """One post of a page. Counts are those the score was computed from; times are RFC 3339, UTC. ``propensity``: the
+    probability with which exploration drew the post, 0 when its score put it here."""
 
     post_id: int
     author_id: int
@@ -25,25 +26,28 @@ class FeedPost(msgspec.Struct):
     position: int
     relaxed: bool
     seen: bool
+    propensity: float
     explanation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FeedResponse(msgspec.Struct):
     """A page. ``as_of``: when the list was ranked; ``total_count``: the length of the list the page is cut from;
+    ``cold_start``: nothing is known of the viewer yet, so this is what trends and a few new posts;
     ``newer``: posts of people the viewer follows that were made since (null: not known)."""
 
     posts: list[FeedPost]
     cursor: str | None
     total_count: int
     cache_hit: bool
-    response_time_ms: float
     algo: Literal["ch", "timeline"]
     source: FeedSource
     fallback: bool
     reason: str | None
+    cold_start: bool
     as_of: str
-    age_ms: int
     newer: int | None
+    response_time_ms: float  # these two come last: the rest of a page may be answered again as it is
+    age_ms: int
 
 
 class TrendingPost(msgspec.Struct):
@@ -131,6 +135,32 @@ class InspectionResponse(msgspec.Struct):
     total_count: int
     sources: list[str]
     explanation: dict[str, Any] | None
+
+
+class DailyMetricsResponse(msgspec.Struct):
+    """A day (UTC), counted by the time of its events. Rates are shares of 1; null: nothing to divide by.
+
+    ``complete``: the day is over; ``dedup_rate``: 1 when no event was counted twice; ``canary_share``: the share of the
+    day's minutes in which the canary's event came through, from which ``system_health`` follows.
+    """
+
+    date: str
+    complete: bool
+    ctr: float | None
+    recommendation_ctr: float | None
+    conversion_rate: float | None
+    dwell_p50_ms: int | None
+    dwell_p95_ms: int | None
+    dedup_rate: float | None
+    active_viewers: int
+    events: int
+    impressions: int
+    clicks: int
+    engagements: int
+    system_health: Literal["ok", "degraded", "bad", "unknown"]
+    canary_share: float | None
+    source: Literal["cached", "stored", "computed"]
+    as_of: str
 
 
 class EventResult(msgspec.Struct, omit_defaults=True):

@@ -10,11 +10,14 @@ from starlette.requests import Request
 
 from nova_feed.cache.seen import SeenCache
 from nova_feed.clock import Clock
+from nova_feed.feed.copies import Copies
+from nova_feed.feed.daily import Daily
 from nova_feed.feed.service import FeedService
 from nova_feed.feed.suggestions import Suggestions
 from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
+from nova_feed.ops.access import AccessLog
 from nova_feed.ops.health import Check
 from nova_feed.serving.auth import Principal, TokenVerifier
 
@@ -29,7 +32,10 @@ class ApiState:
     acceptor: Acceptor
     publisher: Publisher
     seen: SeenCache
+    daily: Daily
     verifier: TokenVerifier
+    copies: Copies
+    access: AccessLog
     checks: Mapping[str, Check]
     clock: Clock
     show_metrics: bool

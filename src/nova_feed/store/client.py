@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,6 +17,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
 from nova_feed.store.native import Columns, parse
 
 # A query of ours that is wrong says nothing about the server's health: these are bugs, and must look like bugs.
@@ -59,38 +62,52 @@ class Store:
 
     async def version(self) -> str:
         """The server's version, by a real query."""
-        columns = await self._run("SELECT version() AS version", {})
+        columns = await self._run("version", "SELECT version() AS version", {})
         return str(columns["version"][0])
 
     async def select(self, query: str, **parameters: Any) -> Columns:
         """Run ``sql/queries/<query>.sql``: column name -> array, one element per row."""
-        return await self._run(read(query), parameters)
+        return await self._run(query, read(query), parameters)
 
     async def sql(self, sql: str, **parameters: Any) -> Columns:
         """Run SQL of ours (never a caller's) with bound parameters: column name -> array."""
-        return await self._run(sql, parameters)
+        return await self._run("sql", sql, parameters)
 
     async def command(self, sql: str) -> None:
         """Run a statement of ours that answers nothing, for up to 30 s. Raises ClickHouseError, too."""
-        try:
+        with _measured("command"):
             async with asyncio.timeout(30):
                 await (self._client or await self.client()).command(sql)
-        except _AWAY as error:
-            raise StoreUnavailableError("clickhouse", _reason(error)) from error
 
-    async def _run(self, sql: str, parameters: Mapping[str, Any]) -> Columns:
+    async def _run(self, query: str, sql: str, parameters: Mapping[str, Any]) -> Columns:
         settings = {"max_execution_time": self._timeout_s}
-        try:
+        with _measured(query):
             async with asyncio.timeout(self._timeout_s + 0.25):
                 client = self._client or await self.client()
                 body = await client.raw_query(sql, dict(parameters), settings, fmt="Native")
-        except _AWAY as error:
-            raise StoreUnavailableError("clickhouse", _reason(error)) from error
-        except ClickHouseError as error:
-            if "TIMEOUT_EXCEEDED" in str(error) or "TOO_MANY_SIMULTANEOUS" in str(error):
-                raise StoreUnavailableError("clickhouse", _reason(error)) from error
-            raise
         return parse(body)
+
+
+@contextmanager
+def _measured(query: str) -> Iterator[None]:
+    """Time what is done within, under the query's name; what says that the server is away becomes our own error."""
+    start, status = time.perf_counter(), "ok"
+    try:
+        yield
+    except _AWAY as error:
+        status = "timeout" if isinstance(error, TimeoutError) else "away"
+        raise StoreUnavailableError("clickhouse", _reason(error), status) from error
+    except ClickHouseError as error:
+        busy = "TIMEOUT_EXCEEDED" in str(error) or "TOO_MANY_SIMULTANEOUS" in str(error)
+        status = "timeout" if busy else "error"
+        if busy:
+            raise StoreUnavailableError("clickhouse", _reason(error), status) from error
+        raise
+    except StoreUnavailableError as error:  # of the connection
+        status = error.kind
+        raise
+    finally:
+        metrics.CH_SECONDS.labels(query, status).observe(time.perf_counter() - start)
 
 
 @cache

@@ -215,7 +215,7 @@ class GroupConsumer:
                 # Brokers that come and go, a topic that is not there yet: the client tries again by itself.
                 log.info("consumer.told", group=self._group, error=error.str())
                 continue
-            record = _received(message)
+            record = received(message)
             with self._changed:
                 claim = self._progress.claim((record.topic, record.partition))
             if claim is not None:
@@ -285,7 +285,8 @@ def _places(offsets: dict[Place, int]) -> list[TopicPartition]:
     return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
 
 
-def _received(message: Message) -> Received:
+def received(message: Message) -> Received:
+    """What there is of a message that is no error."""
     topic, partition, offset, value = message.topic(), message.partition(), message.offset(), message.value()
     assert topic is not None
     assert partition is not None

@@ -1,15 +1,31 @@
-"""How far a consumer group is behind the end of its topics."""
+"""How far a consumer group is behind the end of its topics, in records and in seconds."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from nova_feed.errors import StoreUnavailableError
+
+Place = tuple[str, int]  # topic, partition
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Of one partition: the next offset a group reads, and the next one that will be written."""
+
+    committed: int
+    end: int
+
+    @property
+    def behind(self) -> int:
+        """Records in between."""
+        return self.end - self.committed
 
 
 class LagReader:
@@ -18,11 +34,8 @@ class LagReader:
     def __init__(self, brokers: str) -> None:
         self._admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
 
-    def read(self, group: str, timeout_s: float = 5) -> Mapping[str, int]:
-        """topic -> records between what ``group`` committed and the end, over the partitions it has committed.
-
-        A group that has committed nothing has no topics. Raises StoreUnavailableError.
-        """
+    def positions(self, group: str, timeout_s: float = 5) -> Mapping[Place, Position]:
+        """Where ``group`` stands, by the partitions it has committed. Raises StoreUnavailableError."""
         try:
             asked = self._admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group)], request_timeout=timeout_s
@@ -38,11 +51,42 @@ class LagReader:
         except KafkaException as error:
             raise StoreUnavailableError("kafka", str(error.args[0].str())) from error
         except TimeoutError as error:
-            raise StoreUnavailableError("kafka", f"no answer within {timeout_s} s") from error
+            raise StoreUnavailableError("kafka", f"no answer within {timeout_s} s", "timeout") from error
+        places = {(p.topic, p.partition): max(0, p.offset) for p in committed}
+        return {place: Position(offset, newest[place]) for place, offset in places.items()}
+
+    def read(self, group: str, timeout_s: float = 5) -> Mapping[str, int]:
+        """topic -> records between what ``group`` committed and the end, over the partitions it has committed.
+
+        A group that has committed nothing has no topics. Raises StoreUnavailableError.
+        """
         behind: Counter[str] = Counter()
-        for p in committed:
-            behind[p.topic] += newest[(p.topic, p.partition)] - max(0, p.offset)
+        for (topic, _), position in self.positions(group, timeout_s).items():
+            behind[topic] += position.behind
         return behind
+
+
+class Ages:
+    """Since when the oldest record not yet read has been there: from the ends of partitions as seen before.
+
+    Kafka does not say; but an offset was written between the last look at which it was still past the end, and the
+    first at which it was not. Good to within the time between two looks, and never more than the truth.
+    """
+
+    def __init__(self, most: int = 200) -> None:
+        self._ends: dict[Place, deque[tuple[float, int]]] = {}
+        self._most = most
+
+    def seconds(self, place: Place, position: Position, now_s: float) -> float:
+        """How long the group has left its next record of this partition unread; 0 when it has read all.
+
+        ``now_s``: monotonic seconds. Each call is a look, and is remembered.
+        """
+        ends = self._ends.setdefault(place, deque(maxlen=self._most))
+        ends.append((now_s, position.end))
+        while len(ends) > 1 and ends[0][1] <= position.committed:
+            ends.popleft()  # at this look the next record to be read had not been written yet
+        return now_s - ends[0][0] if position.behind > 0 else 0.0
 
 
 def group_lag(brokers: str, group: str, timeout_s: float = 5) -> int:

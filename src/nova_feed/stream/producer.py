@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from nova_feed.ops import metrics
+
 _CONFIG = {
     "acks": "all",
     "enable.idempotence": True,
@@ -43,7 +45,7 @@ class EventProducer:
 
     def send(self, topic: str, records: Sequence[Record], done: Callable[[bool], None]) -> None:
         """Queue records; ``done(all acknowledged)`` is called once, from the poll thread."""
-        batch = _Batch(len(records), done)
+        batch = _Batch(len(records), done, topic)
         for index, record in enumerate(records):
             try:
                 self._producer.produce(
@@ -71,8 +73,9 @@ class EventProducer:
 class _Batch:
     """Counts acknowledgements down; lives as long as a callback may come."""
 
-    def __init__(self, size: int, done: Callable[[bool], None]) -> None:
-        self._left, self._done, self._good = size, done, True
+    def __init__(self, size: int, done: Callable[[bool], None], topic: str) -> None:
+        self._left, self._done, self._topic = size, done, topic
+        self._size, self._failed = size, 0
         self._lock = threading.Lock()
 
     def delivered(self, error: KafkaError | None, _: Message) -> None:
@@ -84,7 +87,9 @@ class _Batch:
     def _count(self, count: int, *, good: bool) -> None:
         with self._lock:
             self._left -= count
-            self._good = self._good and good
+            self._failed += 0 if good else count
             finished = self._left == 0
         if finished:
-            self._done(self._good)
+            metrics.RECORDS_PRODUCED.labels(self._topic, "delivered").inc(self._size - self._failed)
+            metrics.RECORDS_PRODUCED.labels(self._topic, "failed").inc(self._failed)
+            self._done(self._failed == 0)

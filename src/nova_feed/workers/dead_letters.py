@@ -14,7 +14,7 @@ from nova_feed.errors import StoreUnavailableError
 from nova_feed.ops import metrics
 from nova_feed.store.client import Store
 from nova_feed.stream.producer import EventProducer, Record
-from nova_feed.topics import CDC_DEAD, EVENTS, EVENTS_DEAD
+from nova_feed.topics import CDC, CDC_DEAD, EVENTS, EVENTS_DEAD
 
 log = structlog.get_logger(__name__)
 KEPT_BYTES = 65_536  # ClickHouse keeps so much of a bad record
@@ -44,8 +44,9 @@ class DeadLetters:
     async def count(self) -> None:
         """Set the gauge of bad rows. Raises StoreUnavailableError."""
         found = await self._store.select("bad_rows")
-        for topic, rows in zip(found["topic"].tolist(), found["n"].tolist(), strict=True):
-            metrics.BAD_ROWS.labels(topic).set(rows)
+        rows = dict(zip(found["topic"].tolist(), found["n"].tolist(), strict=True))
+        for topic in {EVENTS.name, *(topic.name for topic in CDC), *rows}:
+            metrics.BAD_ROWS.labels(topic).set(rows.get(topic, 0))
 
     async def step(self) -> int:
         """Forward some: returns how many, 0 when none is left or the minute is full. Raises StoreUnavailableError."""

@@ -4,6 +4,9 @@ The counters table is rebuilt here, one rebuild after the other with a pause bet
 counted a fraction of a second after it arrived; ClickHouse's own schedule, slower, goes on when no worker does it.
 Cached lists are forgotten after the rebuild that brought the post, not when Kafka had it: a list that is forgotten
 before the table has the post would be ranked without it, and stay so for its whole life.
+
+Only so many lists are forgotten a second: where people post faster than lists can be ranked anew, a forgotten list is
+one that makes a viewer wait. The others are ranked anew behind the next answer, as every old list is.
 """
 
 from __future__ import annotations
@@ -11,17 +14,17 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from nova_feed.cache.lists import ListCache
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.feed.allowance import Allowance
 from nova_feed.store.client import Store
+from nova_feed.workers.tables import HOT, rebuild
 
 log = structlog.get_logger(__name__)
 LOOK_BACK_MS = 60_000  # a post may become visible this long after its own created_at
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 3.0  # a rebuild that only had to wait says little about the next
-SHARE = 0.2  # of the time that rebuilding may take: the pause grows with the table
+FORGOTTEN_PER_S = 100.0  # lists; past it those of the followers of a new post answer until they are old by themselves
 
 
 class Invalidation:
@@ -30,28 +33,19 @@ class Invalidation:
     def __init__(self, store: Store, lists: ListCache, clock: Clock) -> None:
         self._store, self._lists, self._clock = store, lists, clock
         self._known: dict[int, int] = {}
+        self._allowance = Allowance(clock, per_s=FORGOTTEN_PER_S)
 
     async def run(self) -> None:
         """Rebuild and look until cancelled. A store that is away is waited for."""
         while True:
             took_s = 0.0
             try:
-                took_s = await self.rebuild()
+                took_s = await rebuild(self._store, self._clock, "hot_posts")
                 await self.step()
             except StoreUnavailableError as error:
                 log.warning("invalidation.waiting", store=error.store, reason=error.reason)
                 await asyncio.sleep(1)
-            await asyncio.sleep(pause_s(took_s))
-
-    async def rebuild(self) -> float:
-        """Rebuild the counters table; returns the seconds it took. Raises StoreUnavailableError."""
-        start = self._clock.monotonic()
-        try:
-            await self._store.command("SYSTEM REFRESH VIEW hot_posts")
-            await self._store.command("SYSTEM WAIT VIEW hot_posts")
-        except ClickHouseError as error:
-            raise StoreUnavailableError("clickhouse", f"hot_posts was not rebuilt: {str(error)[:200]}") from error
-        return self._clock.monotonic() - start
+            await asyncio.sleep(HOT.after(took_s))
 
     async def step(self) -> int:
         """One look: returns how many new posts were seen. Raises StoreUnavailableError."""
@@ -61,11 +55,6 @@ class Invalidation:
         fresh = {post: author for post, author in posts.items() if post not in self._known}
         if fresh:
             followers = await self._store.select("followers", authors=sorted(set(fresh.values())))
-            await self._lists.forget(followers["follower_id"].tolist())
+            await self._lists.forget([who for who in followers["follower_id"].tolist() if self._allowance.take()])
         self._known = posts
         return len(fresh)
-
-
-def pause_s(took_s: float) -> float:
-    """How long to rest after a rebuild that took so long."""
-    return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, took_s * (1 - SHARE) / SHARE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
@@ -12,6 +13,7 @@ from nova_feed.away import POSTGRES_AWAY
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ops import metrics
+from nova_feed.stream.lag import Ages, Place, Position
 
 log = structlog.get_logger(__name__)
 GROUPS = ("nova_cdc", "events_group", "nova_relations")
@@ -19,11 +21,17 @@ _PENDING = """
 SELECT count(*) AS requests, coalesce(sum(cardinality(positions)), 0)::bigint AS events, min(accepted_ms) AS oldest_ms
 FROM nova_events_outbox WHERE NOT acked
 """
-Lag = Callable[[str], Awaitable[Mapping[str, int]]]
+Positions = Callable[[str], Awaitable[Mapping[Place, Position]]]
 
 
-async def watch(pool: asyncpg.Pool, lag: Lag, clock: Clock, groups: Sequence[str] = GROUPS, every_s: float = 5) -> None:
-    """Set the gauges until cancelled; ``lag(group)`` is by topic. A server that is away leaves its gauge as it was."""
+async def watch(
+    pool: asyncpg.Pool, positions: Positions, clock: Clock, groups: Sequence[str] = GROUPS, every_s: float = 5
+) -> None:
+    """Set the gauges until cancelled; ``positions(group)`` says where a group stands.
+
+    A server that is away leaves its gauges as they were.
+    """
+    ages = {group: Ages() for group in groups}
     while True:
         try:
             events, age_s = await pending(pool, clock.now_ms())
@@ -33,11 +41,28 @@ async def watch(pool: asyncpg.Pool, lag: Lag, clock: Clock, groups: Sequence[str
             log.warning("levels.unknown", store="postgres", reason=str(error))
         for group in groups:
             try:
-                for topic, records in (await lag(group)).items():
-                    metrics.CONSUMER_LAG.labels(group, topic).set(records)
+                tell(group, await positions(group), ages[group], clock.monotonic())
             except StoreUnavailableError as error:
                 log.warning("levels.unknown", store=error.store, group=group, reason=error.reason)
         await asyncio.sleep(every_s)
+
+
+def tell(group: str, found: Mapping[Place, Position], ages: Ages, now_s: float) -> None:
+    """Set the gauges of one group from where it stands."""
+    behind: Counter[str] = Counter()
+    committed: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for (topic, partition), position in found.items():
+        behind[topic] += position.behind
+        committed[topic] += position.committed
+        seconds[topic] = max(seconds[topic], ages.seconds((topic, partition), position, now_s))
+        metrics.PARTITION_LAG.labels(group, topic, str(partition)).set(position.behind)
+    for topic, records in behind.items():
+        metrics.CONSUMER_LAG.labels(group, topic).set(records)
+        metrics.CONSUMER_OFFSET.labels(group, topic).set(committed[topic])
+        metrics.CONSUMER_LAG_SECONDS.labels(group, topic).set(seconds[topic])
+        if group == "nova_cdc":
+            metrics.CDC_LAG_SECONDS.labels(topic.removeprefix("cdc.")).set(seconds[topic])
 
 
 async def pending(pool: asyncpg.Pool | asyncpg.Connection, now_ms: int) -> tuple[int, float]:

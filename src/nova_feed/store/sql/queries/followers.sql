@@ -1,2 +1,2 @@
--- Who follows any of these authors.
-SELECT DISTINCT follower_id FROM follows FINAL WHERE followee_id IN {authors:Array(Int64)}
+-- Who follows one of these authors: whose cached feeds are out of date when one of them posts.
+SELECT DISTINCT follower_id FROM followers FINAL WHERE followee_id IN {authors:Array(Int64)}

@@ -23,21 +23,24 @@ CREATE TABLE IF NOT EXISTS users (
     _version   UInt64
 ) ENGINE = ReplacingMergeTree(_version, deleted) ORDER BY id;
 
+-- Posts are made in the order of their ids, so that those of some days lie together.
 CREATE TABLE IF NOT EXISTS posts (
     id         Int64,
     author_id  Int64,
     created_at DateTime64(3, 'UTC'),
     deleted    UInt8,
-    _version   UInt64
+    _version   UInt64,
+    INDEX created created_at TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(_version, deleted) ORDER BY id;
 
+-- Read by viewer, some hundred rows at a time.
 CREATE TABLE IF NOT EXISTS follows (
     follower_id Int64,
     followee_id Int64,
     created_at  DateTime64(3, 'UTC'),
     deleted     UInt8,
     _version    UInt64
-) ENGINE = ReplacingMergeTree(_version, deleted) ORDER BY (follower_id, followee_id);
+) ENGINE = ReplacingMergeTree(_version, deleted) ORDER BY (follower_id, followee_id) SETTINGS index_granularity = 256;
 
 CREATE TABLE IF NOT EXISTS comments (
     id         Int64,

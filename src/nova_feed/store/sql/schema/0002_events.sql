@@ -115,3 +115,21 @@ GROUP BY user_id, author_id, day;
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_ledger TO events_ledger AS
 SELECT toStartOfMinute(assumeNotNull(accepted_at)) AS minute, groupBitmapState(assumeNotNull(seq)) AS seqs
 FROM events_parsed WHERE good GROUP BY minute;
+
+-- Impressions and shares of the last hours, one row each, by the minute of their own time.
+CREATE TABLE IF NOT EXISTS recent_events (
+    minute  DateTime('UTC'),
+    post_id Int64,
+    share   UInt8,
+    seq     UInt64
+) ENGINE = ReplacingMergeTree
+PARTITION BY toStartOfHour(minute)
+ORDER BY (minute, post_id, share, seq)
+TTL minute + INTERVAL 6 HOUR
+SETTINGS ttl_only_drop_parts = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_recent TO recent_events AS
+SELECT toStartOfMinute(assumeNotNull(at)) AS minute, assumeNotNull(post_id) AS post_id,
+    toUInt8(action = 'share') AS share, assumeNotNull(seq) AS seq
+FROM events_parsed
+WHERE good AND action IN ('impression', 'share') AND at >= now() - INTERVAL 5 HOUR;

@@ -1,0 +1,1 @@
+"""What runs beside Nova Feed in production: Prometheus, Alertmanager, Grafana."""

@@ -1,0 +1,1 @@
+"""Grafana: the dashboards as code, and as the JSON that follows from it."""

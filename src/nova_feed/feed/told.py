@@ -1,0 +1,43 @@
+"""What the feed tells of itself to whoever operates it: look-ups, the stages of a ranking, their seconds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nova_feed.clock import Clock
+from nova_feed.ops import metrics
+from nova_feed.ranking import Ranked
+
+_lookups = functools.cache(metrics.CACHE_LOOKUPS.labels)
+
+
+def looked_up(cache: str, level: str) -> None:
+    """A look-up of ``cache`` was answered by ``level``: local, valkey, miss, away."""
+    _lookups(cache, level).inc()
+
+
+@contextmanager
+def timed(stage: str, clock: Clock) -> Iterator[None]:
+    """Time a stage of a ranking, however it ends."""
+    start = clock.monotonic()
+    try:
+        yield
+    finally:
+        metrics.RANKING_SECONDS.labels(stage).observe(clock.monotonic() - start)
+
+
+def tell_ranking(ranked: Ranked, *, had: int, again: Ranked | None, seconds: float) -> None:
+    """One ranking. ``had``: rows the viewer had seen; they come ``again`` at its end when there was too little else."""
+    metrics.RANKING_SECONDS.labels("rank").observe(seconds)
+    stages = {count.stage: (count.entered, count.kept) for count in ranked.counts}
+    entered = stages["merge"][0] + had
+    back = 0 if again is None else had
+    for stage, (came, kept) in {"seen": (entered, entered - had + back), **stages}.items():
+        metrics.RANKING_POSTS.labels(stage, "in").inc(came)
+        metrics.RANKING_POSTS.labels(stage, "kept").inc(kept)
+        metrics.RANKING_POSTS.labels(stage, "removed").inc(came - kept)
+    came, kept = stages["merge"]
+    metrics.DEDUP_REMOVED.labels("duplicate").inc(came - kept)
+    metrics.DEDUP_REMOVED.labels("seen").inc(had - back)

@@ -1,0 +1,117 @@
+"""GET /api/v1/feed answered from this process, the whole of it on one screen.
+
+Everything holds here that holds on the long way: the token is a verified one, the page's rules are known to be what
+they were when it was made (``Copies``), an old list is ranked anew behind the answer, the request is counted and
+logged. What needs more than a look (a token not seen before, a cursor, ``explain``, a header that asks for more) goes
+on to the app.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from functools import lru_cache
+from typing import NamedTuple
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nova_feed.clock import Clock
+from nova_feed.feed.copies import Copy
+from nova_feed.ops import metrics
+from nova_feed.serving.query import LIMIT, MOST
+from nova_feed.serving.state import ApiState
+
+PATH = "/api/v1/feed"
+TAIL = b'"response_time_ms":0.0,"age_ms":0}'  # how a page's JSON ends before these two are known
+_QUERY = re.compile(rb"(?:algo=ch(?:&|$))?(?:limit=([1-9][0-9]{0,2}))?")
+_PLAIN = frozenset({b"*/*", b"application/json"})
+_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"private, no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-feed-source", b"cached"),
+]
+
+
+class _Asked(NamedTuple):
+    authorization: str
+    request_id: str
+    limit: int
+
+
+class HotFeed:
+    """Outermost middleware."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app, self._now_ms, self._monotonic = app, clock.now_ms, clock.monotonic
+        self._requests = metrics.API_REQUESTS.labels("feed", "GET", "200")
+        self._seconds = metrics.API_SECONDS.labels("feed")
+        self._lookups = metrics.CACHE_LOOKUPS.labels("feed", "local")
+        self._pages = metrics.FEED_REQUESTS.labels("ch", "cached", "true")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = self._monotonic()
+        asked = _read(scope) if scope["type"] == "http" and scope["path"] == PATH else None
+        copy = None if asked is None else await _copy(scope["app"].state.api, asked)
+        if asked is None or copy is None:
+            await self._app(scope, receive, send)
+            return
+        state: ApiState = scope["app"].state.api
+        age_ms = max(0, self._now_ms() - copy.as_of_ms)
+        state.feed.renew_if_old(copy.viewer_id, copy.as_of_ms)
+        took_ms = round((self._monotonic() - start) * 1000, 2)
+        body = b'%b"response_time_ms":%.2f,"age_ms":%d}' % (copy.body, took_ms, age_ms)
+        own = [(b"content-length", b"%d" % len(body)), (b"x-feed-age", b"%d" % (age_ms // 1000)),
+               (b"x-request-id", asked.request_id.encode())]  # fmt: skip
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + own})
+        await send({"type": "http.response.body", "body": body})
+        self._requests.inc()
+        self._pages.inc()
+        self._lookups.inc()
+        self._seconds.observe(self._monotonic() - start)
+        state.access.add(
+            request_id=asked.request_id, path=PATH, status=200, ms=took_ms, user_id=copy.viewer_id, algo="ch",
+            limit=copy.limit, posts=len(copy.posts), cache_hit=True, source="cached", fallback=False,
+        )  # fmt: skip
+
+
+async def _copy(state: ApiState, asked: _Asked) -> Copy | None:
+    """The page that answers, if it is here and good."""
+    principal = state.verifier.known(asked.authorization)
+    copy = None if principal is None else state.copies.get(principal.user_id, asked.limit)
+    if copy is not None and state.copies.due(copy):
+        if not await state.feed.still_first(copy.viewer_id, copy.list_id):
+            state.copies.drop(copy.viewer_id)
+            return None
+        state.copies.confirm(copy)
+    return copy
+
+
+def _read(scope: Scope) -> _Asked | None:
+    """What is asked, if it is the plain thing: a first page, by one bearer, with nothing to negotiate."""
+    limit = _limit(scope["query_string"])
+    if limit is None or scope["method"] != "GET":
+        return None
+    authorization = request_id = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if authorization is not None:
+                return None
+            authorization = value.decode("latin-1")
+        elif name == b"x-request-id":
+            request_id = value.decode("latin-1")
+            if not (len(value) <= 64 and request_id.isascii() and request_id.isprintable()):
+                return None
+        elif name in {b"origin", b"if-none-match", b"range"} or (name == b"accept" and value not in _PLAIN):
+            return None
+    return None if authorization is None else _Asked(authorization, request_id or secrets.token_hex(8), limit)
+
+
+@lru_cache(maxsize=256)
+def _limit(query: bytes) -> int | None:
+    """The limit of a plain query, None for any other."""
+    found = _QUERY.fullmatch(query)
+    if found is None or query.endswith(b"&"):
+        return None
+    limit = int(found[1] or LIMIT)
+    return limit if limit <= MOST else None

@@ -1,0 +1,145 @@
+"""Pages kept in a process: shown again only while nothing that their rules read has changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_feed.feed.copies import CONFIRMED_S, LIFE_S, SPARE_BYTES, Copies, Copy
+from nova_feed.stream.consumer import Received
+from nova_feed.topics import HEARTBEAT
+from tests.unit.test_clock import VirtualClock
+
+VIEWER, LIMIT = 7, 50
+
+
+class Kept(Copies):
+    """Copies over a clock that stands still, with all that is needed to be known."""
+
+    def __init__(self, clock: VirtualClock, most_bytes: int = 1 << 20) -> None:
+        super().__init__(clock, most_bytes=most_bytes)
+        self.virtual = clock
+        self.changes.missed()
+        self.beat()
+
+    def tell(self, topic: str, **row: Any) -> None:
+        self.changes.handle([Received(topic, 0, 0, json.dumps(row).encode())])
+
+    def beat(self) -> None:
+        self.changes.clock_read(float(self.virtual.now_ms()), self.virtual.monotonic())
+        from nova_feed.clock import rfc3339
+
+        self.tell(HEARTBEAT.name, id=1, beat_at=rfc3339(self.virtual.now_ms()))
+
+    def pass_s(self, seconds: float) -> None:
+        self.virtual.pass_s(seconds)
+        self.beat()
+
+    def keep(self, viewer: int = VIEWER, limit: int = LIMIT, list_id: str = "a", body: bytes = b"{") -> bool:
+        return self.put(self.mark(), viewer, limit, list_id=list_id, as_of_ms=0, body=body, posts=frozenset({1, 2, 3}))
+
+    def found(self, viewer: int = VIEWER, limit: int = LIMIT) -> Copy:
+        copy = self.get(viewer, limit)
+        assert copy is not None
+        return copy
+
+
+@pytest.fixture
+def copies() -> Kept:
+    return Kept(VirtualClock())
+
+
+def test_a_page_is_shown_again_to_the_same_viewer_with_the_same_limit_alone(copies: Kept) -> None:
+    assert copies.keep()
+    assert copies.found().body == b"{"
+    assert copies.get(VIEWER, LIMIT - 1) is None
+    assert copies.get(VIEWER + 1, LIMIT) is None
+
+
+def test_nothing_is_shown_and_nothing_kept_while_it_is_unknown_what_changed(copies: Kept) -> None:
+    copies.keep()
+    copies.virtual.pass_s(1)
+    assert copies.get(VIEWER, LIMIT) is None
+    assert not copies.keep()
+    copies.beat()
+    assert copies.found().list_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("topic", "row"),
+    [
+        ("cdc.blocks", {"blocker_id": VIEWER, "blocked_id": 9}),
+        ("cdc.blocks", {"blocker_id": 9, "blocked_id": VIEWER}),
+        ("cdc.mutes", {"muter_id": VIEWER, "muted_id": 9}),
+        ("cdc.follows", {"follower_id": VIEWER, "followee_id": 9, "__deleted": "true"}),
+        ("cdc.nova_hidden", {"user_id": VIEWER, "post_id": 2}),
+        ("cdc.posts", {"id": 2, "__deleted": "true"}),
+    ],
+)
+def test_whatever_takes_something_out_of_the_page_takes_the_copy(copies: Kept, topic: str, row: dict[str, Any]) -> None:
+    copies.keep()
+    mark = copies.mark()
+    copies.tell(topic, **row)
+    assert copies.get(VIEWER, LIMIT) is None
+    # A page whose rules were read before is not kept either, or not shown.
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", posts=frozenset({2}))
+    assert copies.get(VIEWER, LIMIT) is None
+
+
+def test_what_concerns_others_leaves_it(copies: Kept) -> None:
+    copies.keep()
+    copies.tell("cdc.blocks", blocker_id=8, blocked_id=9)
+    copies.tell("cdc.follows", follower_id=8, followee_id=VIEWER)
+    copies.tell("cdc.posts", id=4, __deleted="true")
+    copies.tell("cdc.posts", id=2, __deleted="false")
+    assert copies.found().list_id == "a"
+
+
+def test_valkey_is_asked_every_two_seconds_whether_the_list_is_still_the_newest(copies: Kept) -> None:
+    copies.keep()
+    copies.pass_s(CONFIRMED_S)
+    assert not copies.due(copies.found())
+    copies.pass_s(0.1)
+    assert copies.due(copies.found())
+    copies.confirm(copies.found())
+    assert not copies.due(copies.found())
+
+
+def test_a_copy_has_an_end_whatever_confirms_it(copies: Kept) -> None:
+    copies.keep()
+    for _ in range(int(LIFE_S)):
+        copies.pass_s(1)
+        copies.confirm(copies.found())
+    copies.pass_s(1)
+    assert copies.get(VIEWER, LIMIT) is None
+
+
+def test_a_page_of_a_newer_list_replaces_all_pages_of_the_older(copies: Kept) -> None:
+    copies.keep(limit=10)
+    copies.keep(limit=20)
+    copies.keep(limit=20, list_id="b")
+    assert copies.get(VIEWER, 10) is None
+    assert copies.found(limit=20).list_id == "b"
+
+
+def test_records_that_may_have_been_missed_take_everything(copies: Kept) -> None:
+    copies.keep()
+    copies.changes.missed()
+    copies.beat()
+    assert copies.get(VIEWER, LIMIT) is None
+    assert len(copies) == 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([10, 20]), st.integers(0, 3_000)), max_size=40))
+def test_all_copies_together_have_a_size_and_those_used_last_stay(pages: list[tuple[int, int, int]]) -> None:
+    most = 3 * (SPARE_BYTES + 3_000)
+    copies = Kept(VirtualClock(), most_bytes=most)
+    for viewer, limit, size in pages:
+        copies.keep(viewer, limit, body=bytes(size))
+        held = [copy for viewer in copies._all.values() for copy in viewer.values()]
+        assert copies._bytes == sum(len(copy.body) + SPARE_BYTES for copy in held) <= most
+        assert copies.get(viewer, limit) is not None
