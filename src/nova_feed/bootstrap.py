@@ -31,7 +31,7 @@ from nova_feed.feed.timeline import Timeline
 from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
-from nova_feed.ops import logs
+from nova_feed.ops import logs, pools
 from nova_feed.ops.health import Check
 from nova_feed.ranking import Saturation, Weights
 from nova_feed.serving.app import create_app
@@ -81,6 +81,7 @@ async def open_clients(settings: Settings, name: str) -> AsyncIterator[Clients]:
         stack.push_async_callback(connect.close)
         postgres = await stack.enter_async_context(_pool(settings, name, size=8, statement_ms=5_000))
         reads = await stack.enter_async_context(_pool(settings, f"{name} reads", size=8, statement_ms=500))
+        stack.callback(asyncio.create_task(pools.watch({name: postgres, f"{name} reads": reads})).cancel)
         yield Clients(postgres, reads, store, lists, connect, producer)
 
 

@@ -200,6 +200,56 @@ def simulate(home: Path, rate: float, seconds: float | None, seed: int) -> None:
     _run(command.run(_settings(home), _facts(home), rate, seconds, seed, _console()))
 
 
+@nova.group()
+def profile() -> None:
+    """Where the time, the memory and the connections go."""
+
+
+@profile.command("queries")
+@HOME
+@click.option("--slow-ms", type=click.FloatRange(0), default=500.0, show_default=True, help="What counts as slow.")
+@click.option(
+    "--hours", type=click.IntRange(1, 168), default=1, show_default=True, help="How far back, in a query_log."
+)
+@click.option("--all", "everything", is_flag=True, help="Those that were never slow, too.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def profile_queries(home: Path, slow_ms: float, hours: int, everything: bool, as_json: bool) -> None:
+    """Slow ClickHouse queries: text, count, P50, P95, P99, rows read."""
+    from nova_feed.commands import profile as command
+
+    work = command.queries(
+        _of_servers(home), _console(), slow_ms=slow_ms, hours=hours, everything=everything, as_json=as_json
+    )
+    _run(work)
+
+
+@profile.command("keys")
+@HOME
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def profile_keys(home: Path, as_json: bool) -> None:
+    """Valkey's keys by family: count, bytes, TTL; exit 1 when one has no family or no TTL."""
+    from nova_feed.commands import profile as command
+
+    if not _run(command.keys(_of_servers(home), _console(), as_json=as_json)):
+        sys.exit(1)
+
+
+@profile.command("pools")
+@HOME
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def profile_pools(home: Path, as_json: bool) -> None:
+    """PostgreSQL's connections: by whom, in use or waiting, and how long requests wait for one."""
+    from nova_feed.commands import profile as command
+
+    settings = _of_servers(home)
+    here = _facts(home) if (home / "demo.json").exists() else {}
+    urls = [
+        here.get("api_url", f"http://{settings.http_host}:{settings.http_port}"),
+        here.get("admin_url", f"http://{settings.admin_host}:{settings.admin_port}"),
+    ]
+    _run(command.pools(settings, urls, _console(), as_json=as_json))
+
+
 @nova.command(hidden=True)
 def docs() -> None:
     """Write the documents that follow from the code, below the present folder."""

@@ -65,9 +65,17 @@ POSTS_REMOVED = _counter(
     "feed_posts_removed", (), "Rows of frozen lists dropped when a page was cut (deleted, blocked, muted, unfollowed).",
     "Rising without reason: lists live too long, or CDC is late.",
 )  # fmt: skip
+CLICKHOUSE_SECONDS = _histogram(
+    "clickhouse_query_seconds", ("query",), "Time ClickHouse took to answer our queries, by the query's file.",
+    "Above 0.5 s: `nova profile queries` says which text, how often, and how many rows it reads.",
+)  # fmt: skip
 DISCOVERY_REQUESTS = _counter(
     "discovery_requests", ("surface", "source"), "Lists of trending posts and suggested users by where they came from.",
     "source=postgres is fallback: look at ClickHouse; computed rising: the worker's job is late, or Valkey is away.",
+)  # fmt: skip
+POOL_WAIT = _histogram(
+    "postgres_pool_wait_seconds", ("pool",), "Time to get a connection out of a pool, asked for once a second.",
+    "Rising: all connections are in use; `nova profile pools` says by whom, and which statement is the longest.",
 )  # fmt: skip
 JOB_RUNS = _counter(
     "job_runs", ("job", "result"), "Rounds of the worker's timed jobs: done, failed.",

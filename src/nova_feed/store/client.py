@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -11,14 +13,19 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import clickhouse_connect
+import structlog
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import metrics
 from nova_feed.store.native import Columns, parse
 
 # A query of ours that is wrong says nothing about the server's health: these are bugs, and must look like bugs.
 _AWAY = (OperationalError, aiohttp.ClientError, OSError, TimeoutError)
+SLOW_S = 0.5
+SQL, COMMAND = _UNNAMED = "sql", "command"  # in place of a file's name: the tools' queries, and rebuilds of tables
+log = structlog.get_logger(__name__)
 
 
 class Store:
@@ -64,7 +71,7 @@ class Store:
 
     async def select(self, query: str, **parameters: Any) -> Columns:
         """Run ``sql/queries/<query>.sql``: column name -> array, one element per row."""
-        return await self._run(read(query), parameters)
+        return await self._run(read(query), parameters, query)
 
     async def sql(self, sql: str, **parameters: Any) -> Columns:
         """Run SQL of ours (never a caller's) with bound parameters: column name -> array."""
@@ -74,16 +81,19 @@ class Store:
         """Run a statement of ours that answers nothing, for up to 30 s. Raises ClickHouseError, too."""
         try:
             async with asyncio.timeout(30):
-                await (self._client or await self.client()).command(sql)
+                client = self._client or await self.client()
+                with _timed(COMMAND):
+                    await client.command(sql)
         except _AWAY as error:
             raise StoreUnavailableError("clickhouse", _reason(error)) from error
 
-    async def _run(self, sql: str, parameters: Mapping[str, Any]) -> Columns:
+    async def _run(self, sql: str, parameters: Mapping[str, Any], query: str = SQL) -> Columns:
         settings = {"max_execution_time": self._timeout_s}
         try:
             async with asyncio.timeout(self._timeout_s + 0.25):
                 client = self._client or await self.client()
-                body = await client.raw_query(sql, dict(parameters), settings, fmt="Native")
+                with _timed(query):
+                    body = await client.raw_query(sql, dict(parameters), settings, fmt="Native")
         except _AWAY as error:
             raise StoreUnavailableError("clickhouse", _reason(error)) from error
         except ClickHouseError as error:
@@ -91,6 +101,19 @@ class Store:
                 raise StoreUnavailableError("clickhouse", _reason(error)) from error
             raise
         return parse(body)
+
+
+@contextmanager
+def _timed(query: str) -> Iterator[None]:
+    """Every query is timed, answered or not; one out of a file that is slow is logged, too."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        took = time.monotonic() - start
+        metrics.CLICKHOUSE_SECONDS.labels(query).observe(took)
+        if took > SLOW_S and query not in _UNNAMED:
+            log.warning("clickhouse.slow", query=query, ms=round(took * 1000))
 
 
 @cache
