@@ -147,7 +147,9 @@ class Connection(asyncio.Protocol):
 async def connect(url: str) -> Connection:
     """A connection to the server of a URL."""
     at = urlsplit(url)
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, at.hostname, at.port)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        Connection, at.hostname or "127.0.0.1", at.port or 80
+    )
     return connection
 
 

@@ -116,7 +116,8 @@ async def _probe(bench: Bench, watched: Watched, service: str) -> None:
 
 def active_within(order: np.ndarray[Any, np.dtype[np.int64]], rate: float, window_s: float) -> float:
     """Of the reads after the first window: the share by viewers who had read within ``window_s`` before."""
-    window, last, again = round(rate * window_s), {}, 0
+    window, again = round(rate * window_s), 0
+    last: dict[int, int] = {}
     late = max(0, len(order) - window)
     for i, viewer in enumerate(order.tolist()):
         if i >= window and i - last.get(viewer, -window - 1) <= window:

@@ -10,6 +10,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib import ticker
 
 COLOURS = {"p50_ms": "#7aa6c2", "p95_ms": "#c9622f", "p99_ms": "#7d2a2a"}
 
@@ -28,6 +29,7 @@ def latency(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> 
         panel.set_ylabel("ms from when it was due")
         panel.grid(visible=True, which="both", alpha=0.25)
         panel.legend(frameon=False)
+        _plain(panel.yaxis)
     return _save(figure, path)
 
 
@@ -43,7 +45,18 @@ def growth(points: Sequence[Mapping[str, Any]], path: Path) -> Path:
     panel.set(xscale="log", yscale="log", xlabel="posts of 90 days", ylabel="ms of machine time a miss")
     panel.grid(visible=True, which="both", alpha=0.25)
     panel.legend(frameon=False)
+    _plain(panel.yaxis)
+    _plain(panel.xaxis)
     return _save(figure, path)
+
+
+def _plain(axis: Any) -> None:
+    """Numbers as one reads them, at 1, 2 and 5 of every power of ten."""
+    axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(
+        ticker.FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e6 else f"{value / 1e6:g} M")
+    )
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _save(figure: Any, path: Path) -> Path:

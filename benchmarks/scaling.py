@@ -125,8 +125,7 @@ def main() -> None:
     text = DOCUMENT.read_text() if options.write else ""
     for name, body in tables.items():
         print(f"{name}\n{body}\n")
-        mark = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text = re.sub(mark, lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text, flags=re.DOTALL)
+        text = re.sub(rf"(<!-- {name} -->\n).*?(?=<!-- end -->)", rf"\g<1>{body}\n", text, flags=re.DOTALL)
     if options.write:
         DOCUMENT.write_text(text)
 
