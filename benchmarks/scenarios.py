@@ -17,13 +17,13 @@ import wrk
 from checks import FEED, wrong
 from fixed_rate import Plan, Seen
 from harness import percentiles
-from nova_feed.settings import Settings, load
-from serving import Served, forget, served, uncached
+from serving import Served, cold, forget, served, uncached
 from table import Row
 from usage import cpu, memory_mib, per_1000
 from viewers import Viewers, zipf
 
 HOT = 1_000  # viewers whose first page is cached
+WARM_TRIES = 10
 
 
 @dataclass(slots=True)
@@ -74,6 +74,7 @@ def row(bench: Bench, name: str, ran: wrk.Ran, before: Cost, after: Cost, **more
     notes = {"hit_rate": round(pages.hit_rate, 3), "by_source": pages.by_source}
     if pages.queries:
         notes["clickhouse_queries_per_page"] = round(pages.queries / max(1, ran.requests), 3)
+        notes["clickhouse_rows_read_per_page"] = round(pages.rows_read / max(1, ran.requests))
     memory = memory_mib(bench.read)
     return Row(
         name, ran.per_s, ran.times, ran.errors, memory_mib=sum(memory.values()),
@@ -97,9 +98,12 @@ async def hits(bench: Bench) -> Row:
 
 
 async def warmed(bench: Bench, hot: Viewers) -> Path:
-    """Ask for every viewer's first page, some seconds long; the file of their tokens."""
+    """Ask for first pages until every viewer has a list, or it takes too long; the file of their tokens."""
     tokens = hot.write(bench.folder / "hot.txt")
-    await asyncio.to_thread(wrk.run, bench.url, tokens, connections=16, seconds=max(3, bench.seconds / 3), each=True)
+    for _ in range(WARM_TRIES):
+        await asyncio.to_thread(wrk.run, bench.url, tokens, connections=16, seconds=2, each=True)
+        if await cold(bench.read, hot) == 0:
+            break
     return tokens
 
 
@@ -197,10 +201,3 @@ async def curve(bench: Bench) -> None:
                     seen = await asyncio.to_thread(fixed_rate.run, plan, np.arange(len(bench.viewers)))
             points.append({"asked_per_s": round(plan.rate), **percentiles(seen.seconds.tolist()),
                            "not_200": len(seen.seconds) - len(seen.of(200).seconds)})  # fmt: skip
-
-
-def settings_of(bench: Bench) -> Settings:
-    """Settings of the stack, for what talks to its servers."""
-    names = {"POSTGRES_URL": "postgres_url", "CLICKHOUSE_URL": "clickhouse_url", "KAFKA_BROKERS": "kafka_brokers",
-             "REDIS_URL": "redis_url"}  # fmt: skip
-    return load({name: bench.read[key] for name, key in names.items()})
