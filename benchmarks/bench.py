@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ import viewers
 import wrk
 from harness import BUILD, facts, new_home, nova, report
 from mixed import mixed
+from nova_feed.ops import logs
 from nova_feed.settings import Settings, env_name
 from overload import overload
 from scenarios import Bench, crowd, curve, hits, misses, single
@@ -106,6 +108,9 @@ def unlimited() -> dict[str, str]:
 def main() -> None:
     options = options_of(sys.argv[1:])
     wrk.must_be_there()
+    logs.configure("error", "console")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # thousands of connections, here and in what is started
     if options.home:
         rows, bench = asyncio.run(measure(options.home, options))
     else:

@@ -31,6 +31,7 @@ from harness import BUILD, percentiles, report
 from nova_feed.clock import SystemClock
 from nova_feed.feed.sources import Sources
 from nova_feed.local.ports import free_port
+from nova_feed.ops import logs
 from nova_feed.ranking import Saturation, Weights, rank
 from nova_feed.store.client import Store
 from nova_feed.store.migrate import migrations
@@ -207,6 +208,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--users", type=int, default=10_000, help="of the smallest network; posts are 100 each")
     options = parser.parse_args()
+    logs.configure("error", "console")  # that a query is slow on a full machine is what is measured here
     times, users = options.times, options.users
     first = Network("1 x", users, 100 * users, 100, 150 * users, 25 * users)
     between = round(times**0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,18 +69,19 @@ class Cost:
         return cls(cpu(bench.read), await served(bench.read))
 
 
-def row(bench: Bench, name: str, ran: wrk.Ran, before: Cost, after: Cost, **more: Any) -> Row:
-    """A row of what wrk saw."""
-    pages = after.pages.since(before.pages)
-    notes = {"hit_rate": round(pages.hit_rate, 3), "by_source": pages.by_source}
+def row(
+    bench: Bench, name: str, ran: wrk.Ran, before: Cost, after: Cost, *,
+    wrong: Sequence[str] = (), ceiling_per_s: float | None = None, notes: Mapping[str, Any] | None = None,
+) -> Row:  # fmt: skip
+    """A row of what a load generator saw, with what the stack says of the same time."""
+    pages, memory = after.pages.since(before.pages), memory_mib(bench.read)
+    told: dict[str, Any] = {"hit_rate": round(pages.hit_rate, 3), "by_source": pages.by_source, "memory_mib": memory}
     if pages.queries:
-        notes["clickhouse_queries_per_page"] = round(pages.queries / max(1, ran.requests), 3)
-        notes["clickhouse_rows_read_per_page"] = round(pages.rows_read / max(1, ran.requests))
-    memory = memory_mib(bench.read)
+        told["clickhouse_queries_per_page"] = round(pages.queries / max(1, ran.requests), 3)
+        told["clickhouse_rows_read_per_page"] = round(pages.rows_read / max(1, ran.requests))
     return Row(
-        name, ran.per_s, ran.times, ran.errors, memory_mib=sum(memory.values()),
-        cpu_s_per_1000=per_1000(before.cpu, after.cpu, ran.requests),
-        notes=notes | {"memory_mib": memory} | more.pop("notes", {}), **more,
+        name, ran.per_s, ran.times, ran.errors, list(wrong), ceiling_per_s, sum(memory.values()),
+        per_1000(before.cpu, after.cpu, ran.requests), told | dict(notes or {}),
     )  # fmt: skip
 
 
