@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --no-sync
 SIZE ?= small
 
-.PHONY: help setup setup-observe demo test unit faults lint fix docs lock clean
+.PHONY: help setup setup-observe demo test unit faults bench lint fix docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -35,6 +35,10 @@ unit: setup ## run the tests that need no server
 
 faults: setup ## kill, stop and fill up real processes under load, in full length; writes build/faults.json
 	@$(RUN) pytest tests/faults -q --faults=full
+
+bench: setup ## measure hits, misses, overload and mixed load against this machine's ceilings; ARGS="--quick" is short
+	@$(UV) sync --quiet --locked --extra local --group bench
+	@$(RUN) python benchmarks/bench.py $(ARGS)
 
 lint: setup ## check style, types and who may import whom
 	@$(RUN) ruff check --quiet && $(RUN) ruff format --check --quiet && $(RUN) mypy --no-error-summary && $(RUN) lint-imports --no-cache | tail -n 3

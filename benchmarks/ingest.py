@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import psutil
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -26,6 +25,7 @@ import load
 from harness import facts, new_home, nova, percentiles, report
 from nova_feed.store.client import Store
 from nova_feed.stream.lag import group_lag
+from usage import cpu
 
 CEILING_S = 5.0
 TABLES = ("events", "post_metrics_1h", "user_author_90d", "events_ledger")
@@ -105,24 +105,6 @@ class Sizes:
         return {"postgres nova_events_seen": int(postgres)} | {
             f"clickhouse {table}": clickhouse.get(table, 0) for table in TABLES
         }
-
-
-def cpu(read: dict[str, Any]) -> dict[str, float]:
-    """CPU seconds used so far, by part."""
-    used = {}
-    for part, pids in read["pids"].items():
-        total = 0.0
-        for pid in pids if isinstance(pids, list) else [pids]:
-            try:
-                family = [
-                    psutil.Process(pid),
-                    *(psutil.Process(pid).children(recursive=True) if part == "postgres" else []),
-                ]
-                total += sum(sum(process.cpu_times()[:2]) for process in family)
-            except psutil.Error:
-                continue
-        used[part] = total
-    return used
 
 
 async def drained(brokers: str, deadline_s: float = 120) -> float:

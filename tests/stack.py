@@ -42,7 +42,8 @@ class LocalStack:
 
     def up(self, *options: str) -> None:
         """Start, with the small sample network; returns when the first feed was served."""
-        options = ("--port", str(free_port()), *options)
+        if not (self.home / "ports.json").exists():  # afterwards the port is the same as before
+            options = ("--port", str(free_port()), *options)
         done = self.nova(
             "up", "--detach", "--demo", *options, timeout_s=300, NOVA_RUNTIME_FILE=str(self.runtime_file)
         )  # fmt: skip

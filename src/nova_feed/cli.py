@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import json
-import os
 import sys
-from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from nova_feed import __version__
 from nova_feed import settings as settings_module
+from nova_feed.commands import operate
+from nova_feed.commands.context import HOME, console, facts, of_servers, run, settings_of
 from nova_feed.errors import NovaError
 
-if TYPE_CHECKING:
-    from nova_feed.commands.admin import AdminApi
-
-HOME = click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False), default=Path(".nova"), show_default=True,
-    help="Folder of the local stack: its data, logs and ports.",
-)  # fmt: skip
 SIZE = click.option("--size", type=click.Choice(["small", "medium", "large"]), default="small", show_default=True)
-URLS = {"POSTGRES_URL": "postgres_url", "CLICKHOUSE_URL": "clickhouse_url", "KAFKA_BROKERS": "kafka_brokers",
-        "REDIS_URL": "redis_url", "NOVA_CONNECT_URL": "connect_url"}  # fmt: skip
-
-
-def ADMIN(command: Callable[..., None]) -> Callable[..., None]:  # noqa: N802  stands where HOME and SIZE do
-    """Options of a client of the admin listener, which is given as ``api``."""
-
-    @HOME
-    @click.option("--url", help="The admin listener; without it the local stack's, or NOVA_ADMIN_HOST and _PORT.")
-    @click.option("--note", default="", help="Why, for the history; without it who you are on this machine.")
-    @functools.wraps(command)
-    def with_api(home: Path, url: str | None, note: str, **arguments: Any) -> None:
-        from nova_feed.commands.admin import api_of
-
-        settings = _settings(home)
-        local = _facts(home)["admin_url"] if (home / "demo.json").exists() else None
-        at = url or local or f"http://{settings.admin_host}:{settings.admin_port}"
-        command(api=api_of(settings, at, note), **arguments)
-
-    return with_api
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,7 +41,7 @@ def up(home: Path, size: str, demo: bool, detach: bool, port: int | None, observ
     if detach:
         detached.run(options, Console())
     else:
-        _run(command.run(options, Console()))
+        run(command.run(options, Console()))
 
 
 @nova.command()
@@ -100,7 +70,7 @@ def status(home: Path, as_json: bool) -> None:
     """Show every part: state, version, port, memory, restarts, lag."""
     from nova_feed.commands import status as command
 
-    if not _run(command.show(home, _console(), as_json=as_json)):
+    if not run(command.show(home, console(), as_json=as_json)):
         sys.exit(1)
 
 
@@ -120,7 +90,7 @@ def worker() -> None:
 
     settings = settings_module.load()
     logs.configure(settings.log_level, settings.log_format)
-    _run(command.run(settings))
+    run(command.run(settings))
 
 
 @nova.command()
@@ -130,7 +100,7 @@ def migrate(home: Path, dry_run: bool) -> None:
     """Bring PostgreSQL, Kafka and ClickHouse to the present schema."""
     from nova_feed.commands import setup
 
-    for server, names in _run(setup.migrate(_of_servers(home), dry_run=dry_run)).items():
+    for server, names in run(setup.migrate(of_servers(home), dry_run=dry_run)).items():
         click.echo(f"{server}: {', '.join(names) or 'nothing to do'}")
 
 
@@ -145,7 +115,7 @@ def cdc_status(home: Path) -> None:
     """Show connector, slot, publication and lag."""
     from nova_feed.commands import cdc as command
 
-    if not _run(command.show_status(_of_servers(home), _console())):
+    if not run(command.show_status(of_servers(home), console())):
         sys.exit(1)
 
 
@@ -155,7 +125,7 @@ def cdc_verify(home: Path) -> None:
     """Compare row counts and checksums of every table; exit 1 when they differ."""
     from nova_feed.commands import cdc as command
 
-    if not _run(command.show_verify(_of_servers(home), _console())):
+    if not run(command.show_verify(of_servers(home), console())):
         sys.exit(1)
 
 
@@ -165,7 +135,7 @@ def cdc_register(home: Path) -> None:
     """Register the connector, or bring its configuration up to date."""
     from nova_feed.commands import setup
 
-    _run(setup.register(_of_servers(home)))
+    run(setup.register(of_servers(home)))
     click.echo("the connector runs")
 
 
@@ -183,7 +153,7 @@ def events_verify(home: Path, hours: int, wait: bool, as_json: bool) -> None:
     """Print the ledger: accepted = stored + pending; exit 1 when it does not add up."""
     from nova_feed.commands import events as command
 
-    if not _run(command.show_verify(_of_servers(home), _console(), hours, wait=wait, as_json=as_json)):
+    if not run(command.show_verify(of_servers(home), console(), hours, wait=wait, as_json=as_json)):
         sys.exit(1)
 
 
@@ -194,7 +164,7 @@ def events_replay(home: Path, since: str) -> None:
     """Let ClickHouse read the events again; exit 1 when that changed a count."""
     from nova_feed.commands import events as command
 
-    if not _run(command.replay(_of_servers(home), since, _console())):
+    if not run(command.replay(of_servers(home), since, console())):
         sys.exit(1)
 
 
@@ -207,7 +177,7 @@ def token(home: Path, user_id: int, scope: str, life_s: int) -> None:
     """Mint a token of a user, for development (HS256 with NOVA_JWT_SECRET)."""
     from nova_feed.commands import token as command
 
-    click.echo(command.mint_for(_settings(home), user_id, scope, life_s))
+    click.echo(command.mint_for(settings_of(home), user_id, scope, life_s))
 
 
 @nova.command()
@@ -221,7 +191,7 @@ def simulate(home: Path, rate: float, seconds: float | None, seed: int) -> None:
     """Be the app's users: post, like, follow, comment, and send events."""
     from nova_feed.commands import simulate as command
 
-    _run(command.run(_settings(home), _facts(home), rate, seconds, seed, _console()))
+    run(command.run(settings_of(home), facts(home), rate, seconds, seed, console()))
 
 
 @nova.command()
@@ -233,7 +203,7 @@ def daily(home: Path, day: datetime | None, csv: bool, send: bool) -> None:
     """Count what people did on a day, keep it, and show it."""
     from nova_feed.commands import daily as command
 
-    _run(command.run(_of_servers(home), day.date() if day else None, _console(), csv=csv, send=send))
+    run(command.run(of_servers(home), day.date() if day else None, console(), csv=csv, send=send))
 
 
 @nova.command()
@@ -245,79 +215,14 @@ def audit(home: Path, viewers: int, limit: int, algo: str) -> None:
     """Read many feeds to the end and judge every page, as JSON; exit 1 when a law is broken or a feed unreadable."""
     from nova_feed.commands import audit as command
 
-    report = _run(command.run(_settings(home), _facts(home), viewers, limit, algo, Console(stderr=True)))
+    report = run(command.run(settings_of(home), facts(home), viewers, limit, algo, Console(stderr=True)))
     click.echo(json.dumps(report.as_payload(), indent=1))
     if not report.lawful:
         sys.exit(1)
 
 
-@nova.group()
-def admin() -> None:
-    """Change flags and configuration while everything runs."""
-
-
-@admin.command("flags")
-@click.argument("name", required=False)
-@click.argument("state", required=False, type=click.Choice(["on", "off"]))
-@ADMIN
-def admin_flags(api: AdminApi, name: str | None, state: str | None) -> None:
-    """Show all flags, or one, or set one."""
-    from nova_feed.commands import admin as command
-
-    command.flags(api, name, state, _console())
-
-
-@admin.group("config")
-def admin_config() -> None:
-    """Weights, lifetimes, thresholds."""
-
-
-@admin_config.command("get")
-@ADMIN
-def admin_config_get(api: AdminApi) -> None:
-    """Show the configuration."""
-    from nova_feed.commands import admin as command
-
-    command.config(api, (), _console())
-
-
-@admin_config.command("set")
-@click.argument("pairs", nargs=-1, required=True, metavar="NAME=VALUE...")
-@ADMIN
-def admin_config_set(api: AdminApi, pairs: tuple[str, ...]) -> None:
-    """Change some of it, all at once."""
-    from nova_feed.commands import admin as command
-
-    command.config(api, pairs, _console())
-
-
-@admin.command("history")
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
-@ADMIN
-def admin_history(api: AdminApi, limit: int) -> None:
-    """Show who changed what, and when."""
-    from nova_feed.commands import admin as command
-
-    command.history(api, limit, _console())
-
-
-@admin.command("rollback")
-@click.argument("version", type=click.IntRange(0))
-@ADMIN
-def admin_rollback(api: AdminApi, version: int) -> None:
-    """Come back to what an earlier version said (0: the settings), as a new version."""
-    from nova_feed.commands import admin as command
-
-    command.rollback(api, version, _console())
-
-
-@admin.command("state")
-@ADMIN
-def admin_state(api: AdminApi) -> None:
-    """Show breakers, pools and versions of every process, state of every server, lag (JSON)."""
-    from nova_feed.commands import admin as command
-
-    command.state(api, _console())
+nova.add_command(operate.admin)
+nova.add_command(operate.profile)
 
 
 @nova.command(hidden=True)
@@ -327,40 +232,6 @@ def docs() -> None:
 
     for path in command.write(Path.cwd()):
         click.echo(f"wrote {path}")
-
-
-def _settings(home: Path) -> settings_module.Settings:
-    """Settings of the stack that runs in ``home``; without one, the environment's."""
-    if not (home / "demo.json").exists():
-        return settings_module.load()
-    facts = _facts(home)
-    from nova_feed.local.secrets import Secrets
-
-    known = {name: facts[key] for name, key in URLS.items()} | Secrets(home / "secrets.json").environment()
-    return settings_module.load(os.environ | known | {"NOVA_KAFKA_REPLICATION": "1"})
-
-
-def _of_servers(home: Path) -> settings_module.Settings:
-    """As ``_settings``, for what talks to servers. Raises NovaError when nobody said where those are."""
-    if not (home / "demo.json").exists() and not any(os.environ.get(name) for name in URLS):
-        raise NovaError(f"no stack runs in {home}, and none of {', '.join(URLS)} is set: `nova up` starts a stack")
-    return _settings(home)
-
-
-def _facts(home: Path) -> dict[str, Any]:
-    path = home / "demo.json"
-    if not path.exists():
-        raise NovaError(f"no stack runs in {home}: `nova up` starts one")
-    facts: dict[str, Any] = json.loads(path.read_text())
-    return facts
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 120)
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
 
 
 # A server's own words, raised by its client, are as good as ours; anything else is a bug, and shows its traceback.

@@ -166,6 +166,18 @@ def test_a_password_is_asked_for_when_one_is_set(own_clickhouse: Start) -> None:
     assert httpx.post(server.url, content="SELECT 1", auth=("feed", "secret")).text == "1\n"
     refused = httpx.post(server.url, content="SELECT 1", auth=("feed", "wrong"))
     assert (refused.status_code, refused.headers["X-ClickHouse-Exception-Code"]) == (403, "516")
+    assert httpx.get(f"{server.url}/queries").status_code == 403
+    asked = httpx.get(f"{server.url}/queries", auth=("feed", "secret")).json()
+    assert [(row["text"], row["count"]) for row in asked] == [("SELECT ?", 2)]
+
+
+def test_queries_that_took_longer_than_asked_about_are_slow(clickhouse: ClickHouseProcess) -> None:
+    clickhouse.value("SELECT sleep(0.05) AS nap")
+    for slow_ms, slow in ((1, 1), (5_000, 0)):
+        told = httpx.get(f"{clickhouse.url}/queries", params={"slow_ms": slow_ms}).raise_for_status().json()
+        assert [row["slow"] for row in told if row["text"] == "SELECT sleep(?) AS nap"] == [slow]
+    wrong = httpx.get(f"{clickhouse.url}/queries", params={"slow_ms": "fast"})
+    assert (wrong.status_code, wrong.headers["X-ClickHouse-Exception-Code"]) == (400, "72")
 
 
 def test_limits_of_connections_results_and_bodies_hold(own_clickhouse: Start) -> None:

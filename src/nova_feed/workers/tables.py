@@ -33,7 +33,7 @@ class Rest:
 
 # A rebuild that only had to wait says little about the next: hence the longest.
 HOT = Rest(share=0.2, shortest_s=0.2, longest_s=3.0)
-SLOW = {"affinity": Rest(0.04, 10.0, 300.0), "author_posts": Rest(0.04, 20.0, 300.0)}
+SLOW = {"affinity": Rest(0.04, 5.0, 300.0), "author_posts": Rest(0.04, 20.0, 300.0)}
 
 
 async def rebuild(store: Store, clock: Clock, view: str) -> float:

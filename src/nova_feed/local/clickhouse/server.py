@@ -19,6 +19,7 @@ from nova_feed.local.clickhouse.connection import Answer, Work
 from nova_feed.local.clickhouse.engine import Engine
 from nova_feed.local.clickhouse.errors import ClickHouseError, Code, http_status
 from nova_feed.local.clickhouse.insert import from_file
+from nova_feed.local.clickhouse.queries import QueryLog
 from nova_feed.local.clickhouse.request import Request, read
 from nova_feed.local.clickhouse.statement import Statement, analyse
 
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _FORM_BYTES = 16 << 20
 _SLICE_BYTES = 1 << 18
 _KILLS, _KILL_EVERY_S = 5, 0.5
+_SLOW_MS = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,29 @@ class Server:
     def __init__(self, engine: Engine, folder: Path, access: Access, limits: Limits) -> None:
         self._engine, self._folder, self._access, self._limits = engine, folder, access, limits
         self._cancelling: set[asyncio.Task[None]] = set()
+        self._queries = QueryLog()
 
     def app(self) -> web.Application:
-        """The routes: ``/ping``, and ``/`` for queries."""
+        """The routes: ``/ping``, ``/`` for queries, and ``/queries``: what was asked lately."""
         app = web.Application(client_max_size=_FORM_BYTES)
         app.router.add_get("/ping", _ok)
         app.router.add_get("/", self._get)
         app.router.add_post("/", self._query)
+        app.router.add_get("/queries", self._asked)
         return app
 
     async def _get(self, http: web.Request) -> web.StreamResponse:
         return await (self._query(http) if "query" in http.query else _ok(http))
+
+    async def _asked(self, http: web.Request) -> web.StreamResponse:
+        try:
+            self._access.check(http.headers, http.query)
+            slow_ms = float(http.query.get("slow_ms", _SLOW_MS))
+        except ClickHouseError as error:
+            return _refusal("", error)
+        except ValueError as error:
+            return _refusal("", ClickHouseError.of(Code.CANNOT_PARSE_NUMBER, f"slow_ms: {error}"))
+        return web.json_response(await asyncio.to_thread(self._queries.told, slow_ms))
 
     async def _query(self, http: web.Request) -> web.StreamResponse:
         query_id = http.query.get("query_id") or str(uuid.uuid4())
@@ -79,6 +93,7 @@ class Server:
         statement = analyse(text)
         _check(statement, request, text, ended=body.ended)
         answer = await self._run(statement, request, text, body)
+        self._queries.add(text if statement.data is None else text[: statement.data.start], answer)
         returns = statement.reads or bool(answer.body)
         output_format = (statement.format or request.default_format) if returns else None
         return result_headers(query_id, answer, output_format, wrote=statement.data is not None), answer.body
