@@ -27,7 +27,7 @@ from tests.faults.checker import Verdict
 from tests.faults.load import EVENTS, Load, World
 from tests.faults.nemesis import runs, stopped
 from tests.faults.report import Line, Report
-from tests.faults.watch import FEED, Watch
+from tests.faults.watch import FEED, LEAST, Watch
 from tests.stack import LocalStack, bearer
 from tests.waiting import eventually
 
@@ -251,13 +251,13 @@ class Bench:
         await self.ledger_adds_up()
         return found
 
-    def served(self, line: Line, watch: Watch, *stores: str, within_s: float) -> None:
+    def served(self, line: Line, watch: Watch, *stores: str, within_s: float, least: float = LEAST) -> None:
         """How the feed was answered, into the report. Raises AssertionError unless it was answered as it must be, in
-        time, and blames nobody but ``stores`` for a fallback."""
+        time, and blames nobody but ``stores`` for a fallback. ``least``: the share that must be answered."""
         figures = watch.figures()
         line.feed = asdict(figures) | {"share": round(figures.share, 5)}
         line.add(str(figures))
-        watch.assert_served(*stores, within_s=within_s)
+        watch.assert_served(*stores, within_s=within_s, least=least)
 
     async def ledger_adds_up(self) -> None:
         """``nova events verify``: the product's own account of the same."""

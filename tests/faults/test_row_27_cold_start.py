@@ -44,7 +44,8 @@ async def test_a_herd_at_a_cold_start_is_answered_or_told_when_to_come_again(ben
         line.add(breakers.told("clickhouse"), breakers.told("valkey"))
         assert {look.status for look in watch.looks if look.began > watch.began} <= {200, 410, 503}
         assert all(look.again for look in watch.looks if look.status == 503)
-        bench.served(line, watch, "clickhouse", within_s=8)
+        # More come than can be ranked at once: who is one too many is told so, and nobody else waits for them.
+        bench.served(line, watch, "clickhouse", within_s=8, least=0.0)
 
 
 def _good_after_s(watch: Watch) -> float:

@@ -162,14 +162,14 @@ class Watch:
         poor = [look.began + look.seconds for look in self.looks if _poor(look)]
         return max(0.0, max(poor, default=0.0) - self.ended)
 
-    def assert_served(self, *stores: str, within_s: float = PATIENCE_S) -> None:
+    def assert_served(self, *stores: str, within_s: float = PATIENCE_S, least: float = LEAST) -> None:
         """Enough pages were served, in time, each of them as it must be; ``stores``: whose absence may be a reason."""
         told, blamed = self.figures(), {look.reason.partition(":")[0] for look in self.looks if look.fallback}
         bad = Counter(f"{look.status} {look.reason}" for look in self.looks if look.status != 200 and not look.apart)
         assert told.requests > 0
         assert not self.wrong, dict(self.wrong)
         assert blamed <= set(stores), blamed
-        assert told.share >= LEAST, f"{told}: {dict(bad)}"
+        assert told.share >= least, f"{told}: {dict(bad)}"
         assert told.longest <= within_s * 1000, told
 
     async def _come(self) -> None:

@@ -167,6 +167,10 @@ DISCOVERY_REQUESTS = _counter(
     "discovery_requests", ("surface", "source"), "Lists of trending posts and suggested users by where they came from.",
     "source=postgres is fallback: look at ClickHouse; computed rising: the worker's job is late, or Valkey is away.",
 )  # fmt: skip
+SHED = _counter(
+    "requests_shed", (), "Requests refused with 503 because a process had as many to answer as it can within a second.",
+    "Rising: more API processes, or look at what makes answers slow (feed_duration_seconds by source).",
+)  # fmt: skip
 RATE_LIMITED = _counter(
     "rate_limited", ("limit",), "Requests refused with 429, by the limit they ran into.",
     "The log names limit and caller (limited=, caller=). One caller: talk to it; many: raise NOVA_LIMIT_*.",

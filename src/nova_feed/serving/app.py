@@ -14,6 +14,7 @@ from starlette.routing import Route
 from nova_feed.clock import Clock
 from nova_feed.serving import problems
 from nova_feed.serving.accepts import JsonOnly
+from nova_feed.serving.admit import Admit, Crowd
 from nova_feed.serving.bounds import Bounds
 from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
@@ -26,13 +27,14 @@ from nova_feed.serving.openapi import openapi
 from nova_feed.serving.state import ApiState
 
 JSON = (Middleware(JsonOnly),)
+READS = (Middleware(JsonOnly), Middleware(Admit, crowd=Crowd()))
 ROUTES = (
-    Route("/api/v1/feed", feed, methods=["GET"], middleware=JSON),
-    Route("/api/v1/feed/explain", explain_post, methods=["GET"], middleware=JSON),
-    Route("/api/v1/feed/why-not", why_not_post, methods=["GET"], middleware=JSON),
-    Route("/api/v1/feed/trending", trending, methods=["GET"], middleware=JSON),
-    Route("/api/v1/feed/metrics", daily_metrics, methods=["GET"], middleware=JSON),
-    Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"], middleware=JSON),
+    Route("/api/v1/feed", feed, methods=["GET"], middleware=READS),
+    Route("/api/v1/feed/explain", explain_post, methods=["GET"], middleware=READS),
+    Route("/api/v1/feed/why-not", why_not_post, methods=["GET"], middleware=READS),
+    Route("/api/v1/feed/trending", trending, methods=["GET"], middleware=READS),
+    Route("/api/v1/feed/metrics", daily_metrics, methods=["GET"], middleware=READS),
+    Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"], middleware=READS),
     Route("/api/v1/events", events, methods=["POST"], middleware=JSON),
     Route("/health", health, methods=["GET"]),
     Route("/health/live", live, methods=["GET"]),
