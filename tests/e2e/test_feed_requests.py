@@ -117,7 +117,7 @@ async def test_a_cursor_that_is_not_ours_is_400(api: httpx.AsyncClient, stack: L
     wrong = [
         "", "AAAA", "null", "0", good[:-1], good[1:], good + "A", good + "=", good.lower(), good[::-1],
         base64.urlsafe_b64encode(b"x" * 86).decode().rstrip("="), *(altered(good, at) for at in range(0, len(good), 9)),
-        "../../etc/passwd", "' OR 1=1 --", "{x:String}", "é" * len(good), "x" * 50_000,
+        "../../etc/passwd", "' OR 1=1 --", "{x:String}", "é" * len(good), "x" * 5_000,
     ]  # fmt: skip
     for text in wrong:
         is_problem(await api.get(FEED, params={"cursor": text}, headers=bearer(stack, 1)), 400)
