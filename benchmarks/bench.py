@@ -27,6 +27,7 @@ from nova_feed.ops import logs
 from nova_feed.settings import Settings, env_name
 from overload import overload
 from scenarios import Bench, crowd, curve, hits, misses, single
+from serving import settled
 from table import Row, table
 
 SCENARIOS = ("hits", "misses", "single", "crowd", "curve", "overload", "mixed")
@@ -38,6 +39,8 @@ async def measure(home: Path, options: argparse.Namespace) -> tuple[list[Row], B
     """All scenarios asked for, one after the other; each line is printed when it is known."""
     read = facts(home)
     people = await viewers.find(home, read, 10_000)
+    rest = await settled(read)
+    print(f"at rest after {rest['waited_s']} s, {rest['records_left']} records left", file=sys.stderr, flush=True)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="nova-bench-") as folder:
         bench = Bench(home, read, people, Path(folder), QUICK_S if options.quick else FULL_S)
