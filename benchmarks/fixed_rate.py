@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import uvloop
 
+PATIENCE_S = 60.0  # for its start, its connections, and its last answers
+CONNECT_S = 10.0
 LOST = 0  # in place of a status: the connection failed, or no answer came in time
 Floats = npt.NDArray[np.float64]
 
@@ -70,12 +72,16 @@ class Running:
         place = Path(self._folder.name)
         np.save(place / "order.npy", order)
         self._out = place / "seen.npz"
+        self._longest_s = plan.seconds + plan.timeout_s + PATIENCE_S
         spec = asdict(plan) | {"order": str(place / "order.npy"), "out": str(self._out)}
         self._process = subprocess.Popen([sys.executable, __file__, json.dumps(spec)])
 
     def wait(self) -> Seen:
-        """Its end. Raises RuntimeError when it failed."""
-        code = self._process.wait()
+        """Its end. Raises RuntimeError when it failed, TimeoutExpired when it does not end."""
+        try:
+            code = self._process.wait(self._longest_s)
+        finally:
+            self._process.kill()
         if code:
             raise RuntimeError(f"the load generator ended with {code}")
         with np.load(self._out) as found:
@@ -147,9 +153,9 @@ class Connection(asyncio.Protocol):
 async def connect(url: str) -> Connection:
     """A connection to the server of a URL."""
     at = urlsplit(url)
-    _, connection = await asyncio.get_running_loop().create_connection(
-        Connection, at.hostname or "127.0.0.1", at.port or 80
-    )
+    async with asyncio.timeout(CONNECT_S):
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, at.hostname or "127.0.0.1", at.port or 80)
     return connection
 
 
