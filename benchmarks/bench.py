@@ -13,16 +13,20 @@ import argparse
 import asyncio
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 import viewers
 import wrk
 from harness import BUILD, facts, new_home, nova, report
 from mixed import mixed
+from nova_feed.errors import NovaError
 from nova_feed.ops import logs
 from nova_feed.settings import Settings, env_name
 from overload import overload
@@ -48,7 +52,12 @@ async def measure(home: Path, options: argparse.Namespace) -> tuple[list[Row], B
             if name not in options.only:
                 continue
             start = time.monotonic()
-            found = await _one(bench, name, options)
+            try:
+                found = await _one(bench, name, options)
+            except (RuntimeError, OSError, NovaError, subprocess.SubprocessError, httpx.HTTPError) as error:
+                found = [
+                    Row(name, 0, {}, wrong=[f"it came to no end: {error!r}"[:300]])
+                ]  # the others are told all the same
             rows += found
             said = ", ".join(f"{row.scenario}: {row.per_s:,.0f}/s" for row in found)
             print(f"{name:9} {time.monotonic() - start:5.0f} s   {said}", file=sys.stderr, flush=True)

@@ -24,7 +24,7 @@ import uvloop
 
 PATIENCE_S = 60.0  # for its start, its connections, and its last answers
 CONNECT_S = 10.0
-LOST = 0  # in place of a status: the connection failed, or no answer came in time
+LOST = 0  # in place of a status: the connection failed, or no answer came in time, or the request was never sent
 Floats = npt.NDArray[np.float64]
 
 
@@ -171,6 +171,7 @@ async def _generate(plan: Plan, tokens: list[str], out: str) -> None:
     seconds, status = np.zeros(many), np.zeros(many, dtype=np.int64)
     connections = [await connect(plan.url) for _ in range(plan.connections)]
     start, numbers = time.monotonic() + 0.1, itertools.count()
+    end = start + plan.seconds + plan.timeout_s
 
     async def one(connection: Connection) -> None:
         while (i := next(numbers)) < many:
@@ -178,10 +179,11 @@ async def _generate(plan: Plan, tokens: list[str], out: str) -> None:
             wait = due - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
-            status[i] = await connection.ask(requests[order[i % len(order)]], plan.timeout_s)
+            if time.monotonic() < end:  # a request that no connection was free for until then was never answered
+                status[i] = await connection.ask(requests[order[i % len(order)]], plan.timeout_s)
+                if status[i] == LOST:
+                    connection = await _again(plan.url, connection)
             seconds[i] = time.monotonic() - due
-            if status[i] == LOST:
-                connection = await _again(plan.url, connection)
         connection.close()
 
     await asyncio.gather(*map(one, connections))
