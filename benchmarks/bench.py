@@ -13,20 +13,25 @@ import argparse
 import asyncio
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 import viewers
 import wrk
 from harness import BUILD, facts, new_home, nova, report
 from mixed import mixed
+from nova_feed.errors import NovaError
 from nova_feed.ops import logs
 from nova_feed.settings import Settings, env_name
 from overload import overload
 from scenarios import Bench, crowd, curve, hits, misses, single
+from serving import settled
 from table import Row, table
 
 SCENARIOS = ("hits", "misses", "single", "crowd", "curve", "overload", "mixed")
@@ -38,6 +43,8 @@ async def measure(home: Path, options: argparse.Namespace) -> tuple[list[Row], B
     """All scenarios asked for, one after the other; each line is printed when it is known."""
     read = facts(home)
     people = await viewers.find(home, read, 10_000)
+    rest = await settled(read)
+    print(f"at rest after {rest['waited_s']} s, {rest['records_left']} records left", file=sys.stderr, flush=True)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="nova-bench-") as folder:
         bench = Bench(home, read, people, Path(folder), QUICK_S if options.quick else FULL_S)
@@ -45,7 +52,12 @@ async def measure(home: Path, options: argparse.Namespace) -> tuple[list[Row], B
             if name not in options.only:
                 continue
             start = time.monotonic()
-            found = await _one(bench, name, options)
+            try:
+                found = await _one(bench, name, options)
+            except (RuntimeError, OSError, NovaError, subprocess.SubprocessError, httpx.HTTPError) as error:
+                found = [
+                    Row(name, 0, {}, wrong=[f"it came to no end: {error!r}"[:300]])
+                ]  # the others are told all the same
             rows += found
             said = ", ".join(f"{row.scenario}: {row.per_s:,.0f}/s" for row in found)
             print(f"{name:9} {time.monotonic() - start:5.0f} s   {said}", file=sys.stderr, flush=True)

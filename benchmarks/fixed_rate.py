@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import uvloop
 
-LOST = 0  # in place of a status: the connection failed, or no answer came in time
+PATIENCE_S = 60.0  # for its start, its connections, and its last answers
+CONNECT_S = 10.0
+LOST = 0  # in place of a status: the connection failed, or no answer came in time, or the request was never sent
 Floats = npt.NDArray[np.float64]
 
 
@@ -70,12 +72,16 @@ class Running:
         place = Path(self._folder.name)
         np.save(place / "order.npy", order)
         self._out = place / "seen.npz"
+        self._longest_s = plan.seconds + plan.timeout_s + PATIENCE_S
         spec = asdict(plan) | {"order": str(place / "order.npy"), "out": str(self._out)}
         self._process = subprocess.Popen([sys.executable, __file__, json.dumps(spec)])
 
     def wait(self) -> Seen:
-        """Its end. Raises RuntimeError when it failed."""
-        code = self._process.wait()
+        """Its end. Raises RuntimeError when it failed, TimeoutExpired when it does not end."""
+        try:
+            code = self._process.wait(self._longest_s)
+        finally:
+            self._process.kill()
         if code:
             raise RuntimeError(f"the load generator ended with {code}")
         with np.load(self._out) as found:
@@ -147,9 +153,9 @@ class Connection(asyncio.Protocol):
 async def connect(url: str) -> Connection:
     """A connection to the server of a URL."""
     at = urlsplit(url)
-    _, connection = await asyncio.get_running_loop().create_connection(
-        Connection, at.hostname or "127.0.0.1", at.port or 80
-    )
+    async with asyncio.timeout(CONNECT_S):
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, at.hostname or "127.0.0.1", at.port or 80)
     return connection
 
 
@@ -165,6 +171,7 @@ async def _generate(plan: Plan, tokens: list[str], out: str) -> None:
     seconds, status = np.zeros(many), np.zeros(many, dtype=np.int64)
     connections = [await connect(plan.url) for _ in range(plan.connections)]
     start, numbers = time.monotonic() + 0.1, itertools.count()
+    end = start + plan.seconds + plan.timeout_s
 
     async def one(connection: Connection) -> None:
         while (i := next(numbers)) < many:
@@ -172,10 +179,11 @@ async def _generate(plan: Plan, tokens: list[str], out: str) -> None:
             wait = due - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
-            status[i] = await connection.ask(requests[order[i % len(order)]], plan.timeout_s)
+            if time.monotonic() < end:  # a request that no connection was free for until then was never answered
+                status[i] = await connection.ask(requests[order[i % len(order)]], plan.timeout_s)
+                if status[i] == LOST:
+                    connection = await _again(plan.url, connection)
             seconds[i] = time.monotonic() - due
-            if status[i] == LOST:
-                connection = await _again(plan.url, connection)
         connection.close()
 
     await asyncio.gather(*map(one, connections))

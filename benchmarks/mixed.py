@@ -109,7 +109,7 @@ async def _probe(bench: Bench, watched: Watched, service: str) -> None:
         while True:
             try:
                 watched.fresh.append((await visible.probe(api, store, service))[-1])
-            except (NovaError, httpx.HTTPError):
+            except (NovaError, httpx.HTTPError, IndexError):  # IndexError: a feed without a ranked post to share
                 watched.fresh.append(visible.DEADLINE_S)
             await asyncio.sleep(1)
 

@@ -191,12 +191,13 @@ async def curve(bench: Bench) -> None:
     seconds = max(2.0, bench.seconds / 3)
     for name in ("hits", "misses"):
         points = bench.curves[name] = []
+        if name == "hits":
+            await warmed(bench, bench.viewers.some(0, HOT))
         for share in (0.2, 0.4, 0.6, 0.8, 0.95):
             if name not in bench.best:
                 continue
             plan = bench.plan(bench.best[name] * share, connections=128, seconds=seconds)
             if name == "hits":
-                await warmed(bench, bench.viewers.some(0, HOT))
                 seen = await asyncio.to_thread(fixed_rate.run, plan, zipf(HOT, 100_000, 3))
             else:
                 async with uncached(bench.read, bench.viewers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from nova_feed.cache.keys import FEED
 from nova_feed.store.client import COMMAND, SQL
 from nova_feed.store.client import read as query_text
+from nova_feed.stream.lag import group_lag
+from nova_feed.workers.levels import GROUPS
 from viewers import Viewers
 
 EVERY_S = 1.0
 AT_A_TIME = 1000
+AT_REST = 200  # records that are always on their way: the canary, heartbeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,19 @@ async def forget(read: dict[str, Any], viewers: Viewers) -> None:
         await _forget(client, viewers)
     finally:
         await client.aclose()
+
+
+async def settled(read: dict[str, Any], deadline_s: float = 900) -> dict[str, float]:
+    """Wait until every consumer group has read what was loaded (of a million follows it forgets lists for minutes).
+
+    Tells the seconds it took, and what is left past the deadline.
+    """
+    start = time.monotonic()
+    while True:
+        lags = [await asyncio.to_thread(group_lag, read["kafka_brokers"], group) for group in GROUPS]
+        if sum(lags) <= AT_REST or time.monotonic() - start > deadline_s:
+            return {"waited_s": round(time.monotonic() - start, 1), "records_left": sum(lags)}
+        await asyncio.sleep(1)
 
 
 async def cold(read: dict[str, Any], viewers: Viewers) -> int:

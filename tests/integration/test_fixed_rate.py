@@ -56,6 +56,21 @@ async def test_requests_that_were_due_while_the_server_stood_still_have_waited(t
     assert (seen.seconds[20:100] > STILL_S - since - 0.1).all()
 
 
+async def test_a_server_that_cannot_keep_up_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    async def answer(_: bytes) -> bytes:
+        await asyncio.sleep(0.1)
+        return OK
+
+    tokens = tmp_path / "tokens"
+    tokens.write_text("one\n")
+    async with serving(answer) as url:
+        plan = Plan(url, "/", str(tokens), "", rate=1000, seconds=1, connections=1, timeout_s=0.5)
+        seen = await asyncio.to_thread(fixed_rate.run, plan, np.array([0]))
+    assert len(seen.seconds) == 1000
+    assert seen.statuses()["lost"] > 900
+    assert float((seen.due + seen.seconds).max()) < 3
+
+
 async def test_what_is_not_answered_in_time_is_lost(tmp_path: Path) -> None:
     async def answer(_: bytes) -> bytes:
         return b""

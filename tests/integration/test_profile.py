@@ -51,7 +51,7 @@ async def test_a_slow_query_is_found_and_a_quick_one_is_not(stack: LocalStack, c
     [row] = [row for row in found if name in row["text"]]
     assert (row["count"], row["slow"]) == (1, 1)
     assert row["p50_ms"] >= 600
-    assert row["text"] == f"SELECT toInt64(sleep(?)) AS {name}"
+    assert row["text"].startswith(f"SELECT toInt64(sleep(?)) AS {name}")
 
 
 async def test_of_a_real_servers_log_the_finished_queries_of_this_database_count(clickhouse: Store) -> None:

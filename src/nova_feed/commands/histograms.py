@@ -36,14 +36,13 @@ class Spread:
         return start
 
 
-def spreads(expositions: Iterable[str], name: str, label: str) -> dict[str, Spread]:
-    """The histogram ``name`` by ``label``, over all the expositions together."""
-    found: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
-    for exposition in expositions:
-        for family in text_string_to_metric_families(exposition):
-            for sample in family.samples:
-                if sample.name == f"{name}_bucket":
-                    found[sample.labels.get(label, "")][float(sample.labels["le"])] += sample.value
+def spreads(exposition: str, name: str, label: str) -> dict[str, Spread]:
+    """The histogram ``name`` by ``label``."""
+    found: dict[str, dict[float, float]] = defaultdict(dict)
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            if sample.name == f"{name}_bucket":
+                found[sample.labels.get(label, "")][float(sample.labels["le"])] = sample.value
     return {key: Spread(_ascending(buckets.items())) for key, buckets in sorted(found.items())}
 
 

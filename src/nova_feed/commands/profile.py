@@ -100,8 +100,11 @@ async def pools(settings: Settings, metrics_urls: Sequence[str], console: Consol
         limit = int(await connection.fetchval("SHOW max_connections"))
     finally:
         await connection.close()
-    waits = spreads([text for url in metrics_urls if (text := await _exposition(url))],
-                    "nova_feed_postgres_pool_wait_seconds", "pool")  # fmt: skip
+    waits: dict[str, Spread] = {}
+    for (
+        url
+    ) in metrics_urls:  # processes of one host tell of each other, too: each pool is told by the first that knows it
+        waits = spreads(await _exposition(url), "nova_feed_postgres_pool_wait_seconds", "pool") | waits
     if as_json:
         told = {pool: _wait(spread) for pool, spread in waits.items()}
         console.print_json(json.dumps({"connections": rows, "max_connections": limit, "waits": told}))
@@ -128,12 +131,12 @@ def _wait(spread: Spread) -> dict[str, float]:
     return {"count": spread.count} | {key: round(spread.quantile(share) * 1000, 2) for key, share in shares.items()}
 
 
-async def _exposition(url: str) -> str | None:
+async def _exposition(url: str) -> str:
     try:
         async with httpx.AsyncClient(timeout=5) as client:
             return (await client.get(f"{url}/metrics")).raise_for_status().text
     except httpx.HTTPError:
-        return None
+        return ""
 
 
 def _table(first: str, *headers: str) -> Table:
