@@ -104,10 +104,10 @@ async def test_connections_are_told_by_who_holds_them_and_how_long_one_waits(
 
     async def told() -> Any:
         _, found = profiled(stack, "pools")
-        return found if found["waits"].get("nova api reads", {}).get("count") else None
+        return found if found["waits"].get("reads", {}).get("count") else None
 
     found = await eventually(told, deadline_s=20)
     assert {"nova api reads", "nova worker"} <= {row["name"] for row in found["connections"]}
     assert found["max_connections"] > sum(row["open"] for row in found["connections"])
-    wait = found["waits"]["nova api reads"]
+    wait = found["waits"]["reads"]
     assert 0 < wait["p50_ms"] <= wait["p99_ms"] < 5_000
