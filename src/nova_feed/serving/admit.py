@@ -1,7 +1,7 @@
 """Only so many at once: what a process cannot answer soon it refuses at once, and says when to come again.
 
 Without a bound every request that is too many makes all others slower, until none is answered in time (goodput falls to
-nothing while every core works). ``MOST`` requests take a process some 0.8 s when each has to be ranked.
+nothing while every core works). ``MOST`` requests take a process about a second when each has to be ranked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nova_feed.ops import metrics
 from nova_feed.serving.problems import problem
 
-MOST = 128
+MOST = 256
 AGAIN_S = 1
 
 
