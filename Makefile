@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --no-sync
 SIZE ?= small
 
-.PHONY: help setup setup-observe demo test unit faults bench lint fix docs lock clean
+.PHONY: help setup setup-observe demo test again unit faults bench lint fix docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ demo: setup ## start everything with a sample network, and show a ranked feed (C
 
 test: setup lint ## run all tests against real servers, which they start and stop themselves
 	@$(RUN) pytest
+
+again: setup ## run once more what failed in the last `make test`
+	@$(RUN) pytest --last-failed --last-failed-no-failures none
 
 unit: setup ## run the tests that need no server
 	@$(RUN) pytest tests/unit -q
