@@ -117,11 +117,17 @@ class Process:
 def _began(process: psutil.Process) -> str:
     """When a process began, the same text whatever happens to the wall clock meanwhile.
 
-    Linux counts from the boot, and psutil adds a time of the boot that moves with every step of the clock.
+    Linux counts ticks from the boot. (What psutil makes of them adds the time of the boot, which Linux works out anew
+    at every look, and which is now and then another second.) Raises psutil.NoSuchProcess.
     """
     if not BOOT.exists():
         return f"{process.create_time():.2f}"
-    return f"{process.create_time() - psutil.boot_time():.2f} s after boot {BOOT.read_text().strip()}"
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+    except OSError as error:
+        raise psutil.NoSuchProcess(process.pid) from error
+    ticks = stat.rpartition(")")[2].split()[19]  # the name before may have anything in it
+    return f"{ticks} ticks after boot {BOOT.read_text().strip()}"
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
