@@ -15,6 +15,7 @@ from nova_feed.clock import Clock
 from nova_feed.serving import problems
 from nova_feed.serving.accepts import JsonOnly
 from nova_feed.serving.bounds import Bounds
+from nova_feed.serving.console_routes import CONSOLE_ROUTES
 from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
@@ -61,7 +62,7 @@ def create_app(
         expose_headers=["x-request-id", "ratelimit", "ratelimit-policy", "retry-after"], max_age=600,
     )  # fmt: skip
     app = Starlette(
-        routes=[*ROUTES, *more],
+        routes=[*ROUTES, *CONSOLE_ROUTES, *more],
         middleware=[
             Middleware(HotFeed, clock=clock),
             Middleware(Observe, clock=clock),
