@@ -24,7 +24,7 @@ export async function trending() {
           make("time", { dateTime: post.created_at }, ago(post.created_at))),
         make("p", { className: "counts" },
           `${post.likes} likes + 2 · ${post.comments} comments + 3 · ${post.shares} shares = ${post.score}`)),
-      make("button", { type: "button", className: "small", onclick: () => why(post.post_id), aria: { label: `Why: post ${post.post_id}` } }, "Why"))));
+      make("button", { type: "button", className: "small", onclick: () => why(post.post_id, true), aria: { label: `Why: post ${post.post_id}` } }, "Why"))));
   });
 }
 

@@ -63,10 +63,10 @@ function card(post) {
         make("time", { dateTime: post.created_at, title: post.created_at }, ago(post.created_at))),
       make("p", { className: "counts" }, counts(post)),
       bar(post.explanation.terms), sum(post),
-      make("p", { className: "marks" }, ...marks)),
+      make("p", { className: "marks" }, ...marks), make("p", { className: "told" })),
     make("div", { className: "actions", role: "group", aria: { label: `post ${id}` } },
       button("Share", () => watch(id, "share")), button("Seen", () => watch(id, "impression")),
-      button("Hide", () => watch(id, "hide")), button("Why", () => why(id))));
+      button("Hide", () => watch(id, "hide")), button("Why", () => why(id, true))));
 }
 
 const mark = (text, title) => make("span", { className: "chip mark", title }, text);
@@ -89,22 +89,28 @@ const sum = ({ explanation, score }) => make("p", { className: "sum" },
 
 /** Send an event, and tell when the ranker knows it: what was asked for last is told first. */
 async function watch(id, action) {
-  const line = make("li", {}, `${action} of post ${id}: sent …`);
+  const line = make("li");
+  const say = (text) => {
+    line.textContent = `${action} of post ${id}: ${text}`;
+    const told = document.querySelector(`li[data-post="${id}"] .told`);
+    if (told) told.textContent = `${action}: ${text}`;
+  };
   at("arrivals").prepend(line);
   while (at("arrivals").children.length > 8) at("arrivals").lastChild.remove();
   await trouble(async () => {
+    say("sent …");
     const before = await ask(`/api/v1/feed/why-not?post_id=${id}`);
     const start = performance.now();
     const fate = await send(id, action);
-    const accepted = `${action} of post ${id}: ${fate} after ${time(performance.now() - start)}`;
-    line.textContent = `${accepted}, waiting for the ranker …`;
+    const accepted = `${fate} after ${time(performance.now() - start)}`;
+    say(`${accepted}, waiting for the ranker …`);
     let told = null;
     while (!told && performance.now() - start < PATIENCE_MS) {
       told = difference(action, before, await ask(`/api/v1/feed/why-not?post_id=${id}`));
       if (!told) await new Promise((done) => setTimeout(done, POLL_MS));
     }
     const took = time(performance.now() - start);
-    line.textContent = told ? `${accepted}; ${told} after ${took}` : `${accepted}; not seen within ${took}`;
+    say(told ? `${accepted}; ${told} after ${took}` : `${accepted}; not seen within ${took}`);
     if (told && action === "hide") document.querySelector(`li[data-post="${id}"]`)?.remove();
   });
 }
@@ -119,8 +125,8 @@ function difference(action, before, after) {
   return name && is > was ? `${name} ${was} → ${is}` : null;
 }
 
-/** Where a post stands, or why it does not. */
-export async function why(id) {
+/** Where a post stands, or why it does not; `bring` the answer into sight, which stands below the list on a phone. */
+export async function why(id, bring = false) {
   at("post").value = id;
   await trouble(async () => {
     const found = await ask(`/api/v1/feed/why-not?post_id=${id}`);
@@ -132,6 +138,7 @@ export async function why(id) {
       told ? bar(found.explanation.terms) : null, told ? sum(told) : null,
       told ? make("p", { className: "counts" }, words(counts(found.explanation.inputs), `${found.explanation.inputs.interactions} interactions`)) : null,
       found.sources.length ? make("p", { className: "marks" }, ...found.sources.map((one) => make("span", { className: "chip" }, one))) : null);
+    if (bring) at("standing").scrollIntoView({ block: "nearest" });
   });
 }
 

@@ -29,7 +29,7 @@ export function quantile(samples, share) {
 async function health() {
   const told = parse(await open("/health"));
   fill(at("parts"), ...Object.entries(told.parts ?? {}).map(([name, part]) => make("li", { className: part.status, title: part.detail },
-    make("b", {}, name), ` ${part.status}`, make("span", { className: "amount" }, ` ${part.latency_ms.toFixed(1)} ms`))));
+    make("b", {}, name), make("span", { className: part.status === "up" ? "only-read" : "" }, ` ${part.status}`), make("span", { className: "amount" }, ` ${part.latency_ms.toFixed(1)} ms`))));
 }
 
 async function measures() {
