@@ -4,6 +4,7 @@ import { open, operate, parse, tokens } from "./api.js";
 import { ago, at, every, fill, make, time } from "./dom.js";
 
 const STAGES = ["accept", "broker", "clickhouse", "counters", "cache", "feed", "post"];
+let elsewhere = false;
 const ELSEWHERE = "Told by the worker alone: see the console of the admin listener (nova up prints its address).";
 
 /** Prometheus' text as name -> list of {labels, value}. */
@@ -59,14 +60,17 @@ const table = (heads, rows) => make("table", {},
 
 /** What only an operator is told, where there is one. */
 async function system() {
-  if (!tokens.operator) return fill(at("system"));
+  if (!tokens.operator || elsewhere) return fill(at("system"));
   try {
     const { body } = await operate("/debug/system/state");
     const open = body.processes.flatMap((one) => Object.entries(one.breakers).filter(([, state]) => state !== "closed").map(([name, state]) => `${name} ${state}`));
     fill(at("system"), make("h3", {}, "Processes"), table(["process", "version of weights"],
       body.processes.map((one) => [`${one.process} (${one.pid})`, String(one.runtime_version)])),
       make("p", { className: "hint" }, `outbox ${body.outbox_events ?? "?"} events; breakers ${open.length ? open.join(", ") : "all closed"}`));
-  } catch { fill(at("system")); } // not on this listener
+  } catch (error) {
+    elsewhere = error.status === 404; // not on this listener: not asked again
+    fill(at("system"));
+  }
 }
 
 export function start() {
