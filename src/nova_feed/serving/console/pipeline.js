@@ -36,9 +36,15 @@ async function health() {
 async function measures() {
   const found = exposition(await open("/metrics"));
   stages(found);
-  const lag = found.get("nova_feed_kafka_consumer_lag") ?? [];
-  fill(at("lag"), lag.length ? table(["group", "topic", "records"],
-    lag.sort((a, b) => b.value - a.value).slice(0, 12).map((one) => [one.labels.group, one.labels.topic, String(one.value)]))
+  const groups = new Map();
+  for (const { labels, value } of found.get("nova_feed_kafka_consumer_lag") ?? []) {
+    const group = groups.get(labels.group) ?? { records: 0, topic: "", most: 0 };
+    group.records += value;
+    if (value > group.most) Object.assign(group, { topic: labels.topic, most: value });
+    groups.set(labels.group, group);
+  }
+  fill(at("lag"), groups.size ? table(["group", "most of", "records"],
+    [...groups].sort().map(([name, group]) => [name, group.topic, String(group.records)]))
     : make("p", { className: "hint" }, ELSEWHERE));
 }
 
