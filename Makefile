@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --no-sync
 SIZE ?= small
 
-.PHONY: help setup setup-observe demo test again unit faults bench lint fix docs lock clean
+.PHONY: help setup setup-observe setup-chromium demo test again unit faults bench lint fix docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -23,6 +23,10 @@ setup: .venv/.ready ## install what everything else needs, into this folder and 
 setup-observe: ## install Prometheus and Alertmanager, for `nova up --observe` and the tests of alerts (Debian, as root)
 	@type -P promtool amtool prometheus prometheus-alertmanager >/dev/null || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; }
+
+setup-chromium: ## install Chromium, for the tests of the page at /console (Debian, as root)
+	@type -P chromium >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; }
 
 demo: setup ## start everything with a sample network, and show a ranked feed (Ctrl-C stops it)
 	@$(RUN) nova up --demo --size $(SIZE)

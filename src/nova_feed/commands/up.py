@@ -16,6 +16,7 @@ from nova_feed import settings as settings_module
 from nova_feed.clock import SystemClock
 from nova_feed.commands import setup
 from nova_feed.commands.down import end_leftovers
+from nova_feed.commands.token import mint_for
 from nova_feed.local import demo, lock, room
 from nova_feed.local.postgres import Postgres
 from nova_feed.local.service import until_ready
@@ -28,6 +29,7 @@ from nova_feed.store.client import Store
 
 FACTS = "demo.json"
 TOKEN_LIFE_S = 30 * 86_400
+CONSOLE_LIFE_S = 12 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def _start(stack: Stack, options: Options, console: Console) -> dict[str, 
         if options.demo:
             await _first_feed(stack, settings, facts, show, console)
     facts |= {"phases": show.phases, "seconds": show.seconds}
-    _tell(facts, console)
+    _tell(facts, settings, console)
     return facts
 
 
@@ -145,10 +147,14 @@ def _facts(stack: Stack, settings: settings_module.Settings, versions: dict[str,
     }  # fmt: skip
 
 
-def _tell(facts: dict[str, Any], console: Console) -> None:
+def _tell(facts: dict[str, Any], settings: settings_module.Settings, console: Console) -> None:
     console.print(f"\nready after {facts['seconds']:.1f} s", style="bold green", highlight=False)
     console.print(f"API    {facts['api_url']}   (OpenAPI at /openapi.json)", highlight=False)
     console.print(f"admin  {facts['admin_url']}   (metrics at /metrics)", highlight=False)
+    # What stands behind the # no server is sent: the page takes it out of the address and signs in with it.
+    shown = f"#token={mint_for(settings, demo.VIEWER, 'admin', CONSOLE_LIFE_S)}" if console.is_terminal else ""
+    hint = "" if shown else "   (`nova token 1 --scope admin` prints a token for it)"
+    console.print(f"page   {facts['admin_url']}/console{shown}{hint}", highlight=False, soft_wrap=True, markup=False)
     for name in ("prometheus", "alertmanager"):
         if f"{name}_url" in facts:
             console.print(f"{name:<6} {facts[f'{name}_url']}", highlight=False)

@@ -16,6 +16,7 @@ from nova_feed.serving import problems
 from nova_feed.serving.accepts import JsonOnly
 from nova_feed.serving.admit import Admit, Crowd
 from nova_feed.serving.bounds import Bounds
+from nova_feed.serving.console_routes import CONSOLE_ROUTES
 from nova_feed.serving.discover_routes import suggested_users, trending
 from nova_feed.serving.event_routes import events
 from nova_feed.serving.feed_routes import explain_post, feed, why_not_post
@@ -63,7 +64,7 @@ def create_app(
         expose_headers=["x-request-id", "ratelimit", "ratelimit-policy", "retry-after"], max_age=600,
     )  # fmt: skip
     app = Starlette(
-        routes=[*ROUTES, *more],
+        routes=[*ROUTES, *CONSOLE_ROUTES, *more],
         middleware=[
             Middleware(HotFeed, clock=clock),
             Middleware(Observe, clock=clock),

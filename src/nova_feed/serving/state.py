@@ -46,7 +46,7 @@ class Admin:
 
 @dataclass(slots=True)
 class ApiState:
-    """One per process. ``show_metrics``: whether /metrics is answered here (only on a loopback listener)."""
+    """One per process. ``show_metrics``: whether /metrics and /console are answered here (loopback listeners only)."""
 
     feed: FeedService
     trending: Trending
