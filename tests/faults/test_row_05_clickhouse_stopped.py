@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.faults.bench import Bench, as_coroutine, hold
+from tests.faults.bench import SHORT_LEAST, Bench, as_coroutine, hold
 from tests.faults.breakers import OPENED, PROBED
 from tests.faults.nemesis import stopped
 from tests.faults.viewers import VIEWERS
@@ -46,6 +46,7 @@ async def test_while_clickhouse_hangs_the_feed_is_a_timeline_and_one_question_fi
         await bench.judge(line, load)
         assert not load.bad(), load.cuts()
         assert probed == dict.fromkeys(apis, 1)
-        assert {look.status for look in looks} == {200}
+        assert {look.status for look in looks} <= {200, 503}
+        assert sum(look.status == 200 for look in looks) >= CROWD * (1 if bench.full else SHORT_LEAST)
         bench.served(line, watch, "clickhouse", within_s=SOON_S)
         assert watch.figures().fallback

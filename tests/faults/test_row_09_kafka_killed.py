@@ -33,7 +33,7 @@ async def test_without_kafka_events_are_accepted_all_the_same_and_drained_afterw
         line.add(f"backlog peak {peak:,} events, drained at {peak / drained:,.0f}/s")
         await bench.judge(line, load)
         assert not load.bad(), load.cuts()
-        bench.served(line, watch, within_s=3)
+        bench.served(line, watch, "clickhouse", within_s=3)
 
 
 async def _backlog(bench: Bench) -> int:

@@ -86,7 +86,7 @@ async def test_what_is_written_while_connect_is_killed_again_and_again_arrives_o
         again = await asyncio.to_thread(_records, bench) - before - writer.changes
         line.add(f"{kills} kills, {writer.changes:,} changes, {again:,} received again")
         await bench.judge(line, load, rows)
-        bench.served(line, watch, within_s=3)
+        bench.served(line, watch, "clickhouse", within_s=3)
 
 
 async def _ids(sql: asyncpg.Connection, statement: str, *values: object) -> list[int]:
