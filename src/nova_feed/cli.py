@@ -15,6 +15,7 @@ from nova_feed import settings as settings_module
 from nova_feed.commands import operate
 from nova_feed.commands.context import HOME, console, facts, of_servers, run, settings_of
 from nova_feed.errors import NovaError
+from nova_feed.ops import logs
 
 SIZE = click.option("--size", type=click.Choice(["small", "medium", "large"]), default="small", show_default=True)
 
@@ -23,6 +24,7 @@ SIZE = click.option("--size", type=click.Choice(["small", "medium", "large"]), d
 @click.version_option(__version__, prog_name="nova")
 def nova() -> None:
     """Real-time, personalised feeds for apps on PostgreSQL."""
+    logs.configure("warning", "auto")  # stdout is for what a command answers
 
 
 @nova.command()
@@ -86,7 +88,6 @@ def api() -> None:
 def worker() -> None:
     """Run the jobs beside the API, and the admin listener (settings from the environment)."""
     from nova_feed.commands import worker as command
-    from nova_feed.ops import logs
 
     settings = settings_module.load()
     logs.configure(settings.log_level, settings.log_format)

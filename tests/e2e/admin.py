@@ -19,7 +19,7 @@ class Operator:
 
     def __init__(self, http: httpx.AsyncClient, stack: LocalStack) -> None:
         self.http, self._stack = http, stack
-        self.headers = bearer(stack, 1, "admin")
+        self.headers, self.api_url = bearer(stack, 1, "admin"), stack.facts["api_url"]
 
     async def get(self, path: str, **parameters: Any) -> Json:
         """The body of a good answer."""

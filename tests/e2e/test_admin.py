@@ -338,6 +338,9 @@ async def test_the_commands_do_the_same(stack: LocalStack, operator: Operator) -
 
 
 async def _refused(operator: Operator) -> float:
-    text = (await operator.http.get("/metrics")).text
-    lines = (line for line in text.splitlines() if line.startswith("nova_feed_runtime_refused_total{"))
+    """By all processes: those of the API and those of the worker answer for their own."""
+    texts = [(await operator.http.get(url)).text for url in ("/metrics", f"{operator.api_url}/metrics")]
+    lines = (
+        line for text in texts for line in text.splitlines() if line.startswith("nova_feed_runtime_refused_total{")
+    )
     return sum(float(line.rpartition(" ")[2]) for line in lines if 'source="table"' in line)

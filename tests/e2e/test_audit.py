@@ -109,9 +109,8 @@ async def test_no_law_is_broken_while_people_post_delete_block_and_hide(
     code, report = await audit(stack, "--algo", algo, "--limit", "20")
     assert (code, report["lawful"], report["examples"], report["errors"]) == (0, True, [], {})
     assert report["viewers"] == VIEWERS
-    assert (
-        report["unread_lists"] <= VIEWERS // 4
-    )  # a timeline of one page has no known name; Valkey has 0.1 s to answer
+    # A timeline of one page is kept under no known name; on a busy machine one may stand in for a ranked list.
+    assert report["unread_lists"] <= (3 if algo == "ch" else 10)
     assert report["posts"] > 10 * VIEWERS
     assert report["pages"] >= report["posts"] / 20
     assert report["removed"] > 0

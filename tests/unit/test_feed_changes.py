@@ -141,6 +141,11 @@ def test_a_record_that_cannot_be_read_may_have_been_about_anybody(told: Told, va
     assert told.forgotten == 2
 
 
+def test_a_row_of_a_snapshot_changes_nothing(told: Told) -> None:
+    told.tell("cdc.mutes", muter_id=3, muted_id=4, __op="r")
+    assert (told.touched, told.changes.lately(3)) == ([], False)
+
+
 def test_a_tombstone_says_nothing(told: Told) -> None:
     told.changes.handle([Received(topic, 0, 0, None) for topic in TOPICS])
     assert (told.touched, told.forgotten, told.changes.number) == ([], 1, 1)

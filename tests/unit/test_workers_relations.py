@@ -41,3 +41,8 @@ def test_a_relation_changes_the_feeds_of_those_who_see_it(topic: str, row: Any, 
 )  # fmt: skip
 def test_what_is_no_relation_is_passed_over(row: Any) -> None:
     assert parse(record("cdc.follows", row)) is None
+
+
+@pytest.mark.parametrize(("op", "is_news"), [("r", False), ("c", True), ("u", True), ("d", True)])
+def test_a_row_of_a_snapshot_is_no_news(op: str, is_news: bool) -> None:
+    assert (parse(record("cdc.follows", {"follower_id": 1, "followee_id": 2, "__op": op})) is not None) is is_news

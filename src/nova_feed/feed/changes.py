@@ -98,6 +98,8 @@ class Changes:
         if record.value is None:  # a tombstone follows its deletion
             return
         row = msgspec.json.decode(record.value, type=dict[str, Any])
+        if row.get("__op") == "r":  # of a snapshot: it was there before
+            return
         if record.topic == HEARTBEAT.name:
             self._beat_ms = max(self._beat_ms or 0.0, datetime.fromisoformat(row["beat_at"]).timestamp() * 1000)
         elif record.topic == POSTS:

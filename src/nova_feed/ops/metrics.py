@@ -152,6 +152,7 @@ BREAKER_TURNS = _counter(
     "breaker_turns", ("store", "turn"),
     "A store was left alone after failures in a row (opened), asked once (probed), found well again (closed).",
     "opened: the store was away or too slow; many in an hour: see how long it takes to answer.",
+    [(s, t) for s in ("postgres", "clickhouse", "valkey") for t in ("opened", "probed", "closed")],
 )  # fmt: skip
 SEEN_FALSE = _histogram(
     "seen_false_positive_rate", (),
@@ -174,10 +175,11 @@ SHED = _counter(
 RATE_LIMITED = _counter(
     "rate_limited", ("limit",), "Requests refused with 429, by the limit they ran into.",
     "The log names limit and caller (limited=, caller=). One caller: talk to it; many: raise NOVA_LIMIT_*.",
+    [(limit,) for limit in ("reads", "events", "service-reads", "service-events", "anonymous")],
 )  # fmt: skip
 RATE_REPORTS = _counter(
     "rate_limit_reports", ("result",), "What processes told each other of spent limits through Valkey: done, failed.",
-    "failed: each process keeps the whole limit by itself until Valkey is back.",
+    "failed: each process keeps the whole limit by itself until Valkey is back.", [("done",), ("failed",)],
 )  # fmt: skip
 POOL_WAIT = _histogram(
     "postgres_pool_wait_seconds", ("pool",), "Time to get a connection out of a pool, asked for once a second.",
@@ -316,6 +318,7 @@ RUNTIME_VERSION = _gauge(
 RUNTIME_REFUSED = _counter(
     "runtime_refused", ("source",), "Versions of flags and configuration that were not valid: table, file.",
     "The old one stays; the log (runtime.refused) names each wrong field. `nova admin rollback` adds a good one.",
+    [("table",), ("file",)],
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What each process of this host says of itself, in the folder that they share for metrics.
+"""What each process of this host says of itself, in a folder beside those of their metrics.
 
 Breakers and pools are in the memory of the processes that answer requests: each writes what it knows once a second, and
 any of them can read what all have written. No server is needed for it, so it is there when servers are away.
@@ -19,9 +19,12 @@ State = Mapping[str, Any]
 
 
 def folder() -> Path | None:
-    """Where processes tell; None when they share no folder."""
+    """Where processes tell; None when they keep no metrics for each other.
+
+    API and worker have a folder of metrics each, side by side: whoever reads both counts nothing twice.
+    """
     path = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return Path(path) if path else None
+    return Path(path).parent / "processes" if path else None
 
 
 async def keep_telling(name: str, state: Callable[[], State], where: Path | None) -> None:
@@ -55,6 +58,7 @@ def told(where: Path | None) -> list[dict[str, Any]]:
 
 def _write(path: Path, text: str) -> None:
     try:
+        path.parent.mkdir(exist_ok=True)
         half = path.with_suffix(".half")
         half.write_text(text)
         half.replace(path)

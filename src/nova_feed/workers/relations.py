@@ -21,6 +21,7 @@ from nova_feed.stream.consumer import Received
 
 log = structlog.get_logger(__name__)
 GROUP = "nova_relations"
+SNAPSHOT = "r"
 PATIENCE_S, POLL_S = 5.0, 0.05
 # topic -> the two columns of its key, and how many of the two people see another feed now
 TABLES: Mapping[str, tuple[str, str, int]] = {
@@ -46,12 +47,15 @@ class Relation:
 
 
 def parse(record: Received) -> Relation | None:
-    """The relation of a record; None for what is none (a tombstone, or what ClickHouse keeps as a bad row)."""
+    """The relation of a record; None for what is none (a tombstone, or what ClickHouse keeps as a bad row), and for a
+    row of a snapshot: that it is there is no news."""
     first, second, _ = TABLES[record.topic]
     try:
         row = msgspec.json.decode(record.value or b"null")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         row = None
+    if isinstance(row, dict) and row.get("__op") == SNAPSHOT:
+        return None
     ids = [row.get(name) for name in (first, second)] if isinstance(row, dict) else []
     known = [one for one in ids if isinstance(one, int) and not isinstance(one, bool) and 0 < one <= MAX_ID]
     if len(known) < 2:
