@@ -16,6 +16,7 @@ import pytest
 from nova_feed.cache.lists import ListCache
 from nova_feed.clock import SystemClock
 from nova_feed.feed.frozen import FrozenList, decode, encode
+from nova_feed.ranking import Source
 from tests.app import REGULARS, App
 from tests.reader import Json, ReaderOf
 from tests.stack import LocalStack
@@ -79,7 +80,11 @@ class Storm:
     async def _author(self, viewer: int) -> int:
         """A followee of the viewer, of those that may be parted from; somebody else when none is left."""
         rest = [author for author in await self._app.followees(viewer) if author > REGULARS]
-        return self._dice.choice(rest or range(REGULARS + 1, 900))
+        if rest:
+            return self._dice.choice(rest)
+        some = REGULARS + self._dice.randrange(500)
+        found: int = await self._sql.fetchval("SELECT min(id) FROM users WHERE id > $1", some)
+        return found
 
     async def _one(self, sql: str, viewer: int) -> int:
         found: int | None = await self._sql.fetchval(sql + " LIMIT 1", await self._author(viewer))
@@ -124,7 +129,8 @@ async def spoilt(stack: LocalStack, app: App, reader: ReaderOf) -> AsyncIterator
     post[3], author[3] = own, SPOILT
     for row, other in ((10, 9), (60, 2)):
         post[row], author[row] = post[other], author[other]
-    rows = replace(frozen.candidates, post_id=post, author_id=author)
+    sources = np.full(len(frozen), Source.TRENDING, dtype=np.uint8)  # nothing else is wrong with these rows
+    rows = replace(frozen.candidates, post_id=post, author_id=author, sources=sources)
     later = SystemClock().now_ms() + 3_600_000  # never too old to answer
     frozen = replace(frozen, candidates=rows, as_of_ms=later, followed=np.zeros(len(frozen), dtype=np.bool_))
     await lists.put(SPOILT, frozen.list_id, encode(frozen), first=True)

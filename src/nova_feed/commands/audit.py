@@ -154,11 +154,12 @@ async def _read_all(stack: Stack, settings: Settings, people: Iterator[int], rep
     for viewer in people:
         token = mint_for(settings, viewer, "", 3600)
         report.viewers += 1
+        told = report.viewers % TOLD_EVERY == 0
         try:
             await Visit(stack, viewer, token, report).read()
         except (AuditError, httpx.HTTPError) as error:
             report.errors[str(error) or type(error).__name__] += 1
-        if report.viewers % TOLD_EVERY == 0:
+        if told:
             console.print(f"{report.viewers:,} feeds, {report.pages:,} pages", style="dim", highlight=False)
 
 
