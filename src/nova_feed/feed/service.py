@@ -40,8 +40,10 @@ Flags = npt.NDArray[np.bool_]
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
 SWITCHED_OFF = "use_ch_ranking is off"
-YOUNG_PER_S = 20.0  # so many lists a second are ranked anew when young, in one process: a tenth of a core
-SOFT_PER_S = 60.0  # and so many when old: past that lists answer longer, for a process at its limit answers first
+# So many lists a second are ranked anew behind answers, in one process: each costs some 10 ms of CPU with all it takes,
+# most of it in ClickHouse. Past that lists answer longer; a process at its limit answers first.
+YOUNG_PER_S = 10.0
+SOFT_PER_S = 15.0
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
