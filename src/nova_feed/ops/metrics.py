@@ -15,6 +15,7 @@ from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
+from nova_feed.ops.processes import lives
 from nova_feed.topics import CDC_TABLES
 
 NAMESPACE = "nova_feed"
@@ -337,15 +338,5 @@ def _forget_the_dead(folder: Path) -> None:
     """What a process that was killed had open or under way is no more. Its counters stay: they only grow."""
     for path in folder.glob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
-        if pid.isdecimal() and not _lives(int(pid)):
+        if pid.isdecimal() and not lives(int(pid)):
             path.unlink(missing_ok=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

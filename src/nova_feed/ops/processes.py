@@ -49,7 +49,7 @@ def told(where: Path | None) -> list[dict[str, Any]]:
             state = json.loads(path.read_text()) | {"silent_s": round(max(0.0, silent_s), 1)}
         except (OSError, ValueError):  # it ended just now
             continue
-        if _lives(state["pid"]):
+        if lives(state["pid"]):
             found.append(state)
         else:  # it was killed
             path.unlink(missing_ok=True)
@@ -66,7 +66,8 @@ def _write(path: Path, text: str) -> None:
         return
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is such a process on this host."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
