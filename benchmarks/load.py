@@ -27,7 +27,7 @@ ACTIONS = ("impression",) * 70 + ("view",) * 15 + ("click",) * 6 + ("dwell",) * 
 
 @dataclass
 class Told:
-    """What the API answered: seconds per batch, items by status, and failures by what they were."""
+    """What the API answered so far: seconds per batch, items by status, and failures by what they were."""
 
     seconds: list[float] = field(default_factory=list)
     accepted: int = 0
@@ -76,10 +76,17 @@ def service_token(home: Any) -> str:
 
 
 async def run(
-    api_url: str, token: str, batches: Batches, *, seconds: float, connections: int, rate: float | None = None
+    api_url: str,
+    token: str,
+    batches: Batches,
+    *,
+    seconds: float,
+    connections: int,
+    rate: float | None = None,
+    told: Told | None = None,
 ) -> Told:
-    """Send for ``seconds`` over ``connections``; with ``rate`` that many events a second."""
-    told = Told()
+    """Send for ``seconds`` over ``connections``; with ``rate`` that many events a second. ``told`` is written to."""
+    told = Told() if told is None else told
     start = time.monotonic()
     due = itertools.count()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

@@ -14,6 +14,7 @@ CREATE USER IF NOT EXISTS nova_api IDENTIFIED WITH sha256_password BY 'change-me
 GRANT SELECT ON nova.* TO nova_api;
 REVOKE SELECT ON nova.cdc_queue FROM nova_api;
 REVOKE SELECT ON nova.events_queue FROM nova_api;
+REVOKE SELECT ON nova.recent_queue FROM nova_api;
 
 -- The worker: refreshes views, records what it sent to dead letters, reads everything of the database.
 CREATE USER IF NOT EXISTS nova_worker IDENTIFIED WITH sha256_password BY 'change-me';

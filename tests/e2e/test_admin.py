@@ -299,7 +299,7 @@ async def test_the_state_names_every_process_its_breakers_its_pools_and_the_lag(
     names = [one["process"] for one in state["processes"]]
     assert names == ["nova admin", "nova api", "nova api"]
     assert set(state["parts"]) == {"postgres", "clickhouse", "kafka", "valkey"}
-    assert set(state["lag"]) == {"nova_cdc", "events_group", "nova_relations"}
+    assert set(state["lag"]) == {"nova_cdc", "events_group", "recent_group", "nova_relations"}
     assert state["outbox_events"] is not None
     for one in state["processes"]:
         assert one["breakers"].keys() >= {"feed clickhouse", "feed valkey"}

@@ -16,7 +16,11 @@ from tests.faults.checker import judge_rows
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
-QUEUES = {"events_queue": ("events_group", [EVENTS]), "cdc_queue": ("nova_cdc", [*CDC, HEARTBEAT])}
+QUEUES = {
+    "events_queue": ("events_group", [EVENTS]),
+    "recent_queue": ("recent_group", [EVENTS]),
+    "cdc_queue": ("nova_cdc", [*CDC, HEARTBEAT]),
+}
 ENOUGH = 5_000  # records that a consumer under load may be behind and still be called up to date
 
 

@@ -138,7 +138,7 @@ async def test_every_queue_has_a_gauge(stack: LocalStack) -> None:
         groups = {labels.partition(",")[0] for name, labels in names if name == "kafka_consumer_lag"}
         topics = {labels.partition(",")[2] for name, labels in names if name == "kafka_consumer_lag"}
         return (
-            groups == {"nova_cdc", "events_group", "nova_relations"}
+            groups == {"nova_cdc", "events_group", "recent_group", "nova_relations"}
             and {"events", "cdc.posts", "cdc.follows"} <= topics
             and ("outbox_pending_events", "") in names
         )

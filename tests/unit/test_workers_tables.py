@@ -9,8 +9,8 @@ from nova_feed.workers.tables import HOT, SLOW, Rest
 ALL = {"hot_posts": HOT, **SLOW}
 
 
-@pytest.mark.parametrize(("took_s", "rests_s"), [(0.0, 0.2), (0.05, 0.2), (0.25, 1.0), (60, 3.0)])
-def test_the_counters_rest_four_times_as_long_as_their_rebuild_took_within_bounds(
+@pytest.mark.parametrize(("took_s", "rests_s"), [(0.0, 0.2), (0.05, 0.2), (0.2, 0.6), (60, 3.0)])
+def test_the_counters_rest_three_times_as_long_as_their_rebuild_took_within_bounds(
     took_s: float, rests_s: float
 ) -> None:
     assert HOT.after(took_s) == pytest.approx(rests_s)

@@ -234,7 +234,7 @@ RECORDS_PRODUCED = _counter(
 )  # fmt: skip
 CONSUMER_LAG_SECONDS = _gauge(
     "kafka_consumer_lag_seconds", ("group", "topic"), "For how long the oldest record not yet read has been there.",
-    "Above 10: the consumer is slow or stands; events_group and nova_cdc are ClickHouse's (system.kafka_consumers).",
+    "Above 10: the consumer is slow or stands; all but nova_relations are ClickHouse's (system.kafka_consumers).",
 )  # fmt: skip
 PARTITION_LAG = _gauge(
     "kafka_partition_lag", ("group", "topic", "partition"), "Records a consumer group has before it, by partition.",
@@ -276,7 +276,7 @@ SLOT_WAL = _gauge(
 )  # fmt: skip
 CONSUMER_LAG = _gauge(
     "kafka_consumer_lag", ("group", "topic"), "Records a consumer group has before it, by topic.",
-    "events_group and nova_cdc are ClickHouse's: see system.kafka_consumers there.",
+    "All but nova_relations are ClickHouse's: see system.kafka_consumers there.",
 )  # fmt: skip
 RECORDS_CONSUMED = _counter(
     "kafka_records_consumed", ("group", "topic"), "Records read by our own consumer groups.",

@@ -36,7 +36,10 @@ SELECT id FROM made UNION ALL SELECT id FROM users WHERE username = $1 LIMIT 1
 """
 _NAMES = (CANARY_AUTHOR, CANARY_VIEWER)
 _SOMEBODY = "SELECT EXISTS (SELECT FROM users WHERE username <> ALL($1::text[]))"
-_STORED = "SELECT count() AS n FROM events WHERE post_id = {post:Int64} AND event_id = {name:String}"
+_STORED = """
+SELECT count() AS n FROM recent_events
+WHERE minute >= now() - INTERVAL 5 MINUTE AND post_id = {post:Int64} AND share = 0
+"""
 _FOLLOW = "INSERT INTO follows (follower_id, followee_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _POST = "INSERT INTO posts (author_id, body) VALUES ($1, 'canary') RETURNING id"
 _FORGET = "DELETE FROM posts WHERE author_id = $1 AND id < $2"
@@ -113,7 +116,7 @@ class Canary:
         accept = self.clock.monotonic() - start
         checks: dict[str, Callable[[], Awaitable[bool]]] = {
             "broker": lambda: self._acked(author, name),
-            "clickhouse": lambda: self._stored(post, name),
+            "clickhouse": lambda: self._stored(post),
             "counters": lambda: self._counted(post),
             "cache": lambda: self._cached(viewer, post),
             "feed": lambda: self._feed(viewer, post, 1),
@@ -155,8 +158,8 @@ class Canary:
     async def _acked(self, sender: int, name: str) -> bool:
         return bool(await self.pool.fetchval(_ACKED, named_key(sender, name)))
 
-    async def _stored(self, post: int, name: str) -> bool:
-        rows = await self.store.sql(_STORED, post=post, name=name)
+    async def _stored(self, post: int) -> bool:
+        rows = await self.store.sql(_STORED, post=post)
         return bool(rows["n"][0])
 
     async def _counted(self, post: int) -> bool:

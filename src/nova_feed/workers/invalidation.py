@@ -12,6 +12,7 @@ one that makes a viewer wait. The others are ranked anew behind the next answer,
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import structlog
 
@@ -25,6 +26,7 @@ from nova_feed.workers.tables import HOT, rebuild
 log = structlog.get_logger(__name__)
 LOOK_BACK_MS = 60_000  # a post may become visible this long after its own created_at
 FORGOTTEN_PER_S = 100.0  # lists; past it those of the followers of a new post answer until they are old by themselves
+REMEMBERED = 8  # rebuilds
 
 
 class Invalidation:
@@ -34,18 +36,20 @@ class Invalidation:
         self._store, self._lists, self._clock = store, lists, clock
         self._known: dict[int, int] = {}
         self._allowance = Allowance(clock, per_s=FORGOTTEN_PER_S)
+        self._took_s: deque[float] = deque(maxlen=REMEMBERED)
 
     async def run(self) -> None:
         """Rebuild and look until cancelled. A store that is away is waited for."""
         while True:
-            took_s = 0.0
             try:
-                took_s = await rebuild(self._store, self._clock, "hot_posts")
+                self._took_s.append(await rebuild(self._store, self._clock, "hot_posts"))
                 await self.step()
             except StoreUnavailableError as error:
                 log.warning("invalidation.waiting", store=error.store, reason=error.reason)
                 await asyncio.sleep(1)
-            await asyncio.sleep(HOT.after(took_s))
+            # The quickest of late is what the work costs; the others had to wait for a processor, and to rest longer
+            # for that would only make the counters older where they are old already.
+            await asyncio.sleep(HOT.after(min(self._took_s, default=0.0)))
 
     async def step(self) -> int:
         """One look: returns how many new posts were seen. Raises StoreUnavailableError."""

@@ -17,7 +17,7 @@ from nova_feed.stream.lag import Ages, Place, Position
 
 log = structlog.get_logger(__name__)
 LONGEST_S = 3.0  # of a question that somebody waits for
-GROUPS = ("nova_cdc", "events_group", "nova_relations")
+GROUPS = ("nova_cdc", "events_group", "recent_group", "nova_relations")
 _PENDING = """
 SELECT count(*) AS requests, coalesce(sum(cardinality(positions)), 0)::bigint AS events, min(accepted_ms) AS oldest_ms
 FROM nova_events_outbox WHERE NOT acked

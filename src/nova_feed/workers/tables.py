@@ -31,8 +31,7 @@ class Rest:
         return min(self.longest_s, max(self.shortest_s, took_s * (1 - self.share) / self.share))
 
 
-# A rebuild that only had to wait says little about the next: hence the longest.
-HOT = Rest(share=0.2, shortest_s=0.2, longest_s=3.0)
+HOT = Rest(share=0.25, shortest_s=0.2, longest_s=3.0)
 SLOW = {"affinity": Rest(0.04, 5.0, 300.0), "author_posts": Rest(0.04, 20.0, 300.0)}
 
 

@@ -26,9 +26,16 @@ _SERVER_SETTINGS = {
     "background_move_pool_size": 1,
     "background_fetches_pool_size": 1,
     "background_common_pool_size": 2,
+    # Refreshable views are rebuilt in this pool, of which one kind of work may take 0.8. The embedded default of 2 lets
+    # one view wait for another: new counters for the rebuild of the affinity.
+    "background_schedule_pool_size": 8,
+    "background_message_broker_schedule_pool_size": 8,
     # A consumer that was killed holds its partitions for this long. (librdkafka's default is 45 s.)
     "kafka.session_timeout_ms": 6_000,
     "kafka.heartbeat_interval_ms": 1_500,
+    # Without these every record that arrives is an answer of its own to each of the three groups.
+    "kafka.fetch_min_bytes": 1 << 18,
+    "kafka.fetch_wait_max_ms": 25,
 }
 
 
