@@ -15,7 +15,7 @@ from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
 from nova_feed.feed.patience import SHORT_S
 from nova_feed.feed.rules import PageRules, Rules
-from nova_feed.feed.service import ENOUGH, VALKEY_OPEN_S, YOUNG_PER_S, FeedService, Page
+from nova_feed.feed.service import ENOUGH, SOFT_AT_ONCE, SOFT_PER_S, VALKEY_OPEN_S, FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Source, ViewerRules
@@ -143,6 +143,10 @@ class World:
         """Wait until nothing is ranked behind an answer any more."""
         while tasks := set(self.service._refreshing.values()):
             await asyncio.wait(tasks)
+
+    def refreshing(self) -> int:
+        """How many lists are being ranked behind answers."""
+        return len(self.service._refreshing)
 
 
 @pytest.fixture
@@ -409,22 +413,46 @@ async def test_while_there_is_time_a_list_is_ranked_anew_sooner(world: World, ag
     assert len(world.clickhouse.batches) == asked
 
 
-async def test_when_there_is_no_time_left_a_young_list_is_good_and_an_old_one_is_still_ranked_anew(
+async def test_young_lists_are_ranked_anew_one_at_a_time_and_after_a_rest_as_long_as_the_last_one_took(
     world: World,
 ) -> None:
-    viewers = range(1, int(YOUNG_PER_S) + 4)
-    for viewer in viewers:
+    for viewer in (1, 2, 3):
         await world.page(viewer)
-    world.clock.ms += YOUNG_AGE_MS + 1  # wall time alone: what may be done in a second is counted by the other clock
-    for viewer in viewers:
-        await world.page(viewer)
+    world.clock.ms += YOUNG_AGE_MS + 1
+    world.clickhouse.open.clear()
+    await world.page(1)
+    await world.clickhouse.was_asked(4)
+    world.clock.pass_s(0.5)
+    await world.page(2)  # another one is being ranked
+    world.clickhouse.open.set()
     await world.refreshed()
-    assert sum(map(len, world.clickhouse.batches)) == len(viewers) + int(YOUNG_PER_S)
-    world.clock.ms += SOFT_AGE_MS + 1
+    world.clock.pass_s(0.4)
+    await world.page(2)  # the rest is not over
+    await world.refreshed()
+    assert sum(map(len, world.clickhouse.batches)) == 4
+    world.clock.pass_s(0.2)
+    await world.page(2)
+    await world.refreshed()
+    assert sum(map(len, world.clickhouse.batches)) == 5
+
+
+async def test_of_old_lists_some_are_ranked_anew_at_once_and_some_a_second(world: World) -> None:
+    viewers = range(1, int(SOFT_PER_S) + 4)
     for viewer in viewers:
         await world.page(viewer)
+    before = sum(map(len, world.clickhouse.batches))
+    world.clock.ms += SOFT_AGE_MS + 1  # wall time alone: what may be done in a second is counted by the other clock
+    world.clickhouse.open.clear()
+    for viewer in viewers:
+        await world.page(viewer)
+    assert world.refreshing() == SOFT_AT_ONCE
+    world.clickhouse.open.set()
+    for _ in range(5):
+        await world.refreshed()
+        for viewer in viewers:
+            await world.page(viewer)
     await world.refreshed()
-    assert sum(map(len, world.clickhouse.batches)) == 2 * len(viewers) + int(YOUNG_PER_S)
+    assert sum(map(len, world.clickhouse.batches)) == before + int(SOFT_PER_S)
 
 
 @pytest.mark.parametrize("away", ["clickhouse", "valkey"])

@@ -40,10 +40,10 @@ Flags = npt.NDArray[np.bool_]
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
 SWITCHED_OFF = "use_ch_ranking is off"
-# So many lists a second are ranked anew behind answers, in one process: each costs some 10 ms of CPU with all it takes,
-# most of it in ClickHouse. Past that lists answer longer; a process at its limit answers first.
-YOUNG_PER_S = 10.0
-SOFT_PER_S = 15.0
+# Lists ranked anew behind answers, in one process: each costs some 10 ms of CPU with all it takes, most of it in
+# ClickHouse. Old ones so many a second and so many at once; a young one when no other is, and after a rest as long as
+# the last one took. Where processors are short rankings take longer, so there are fewer: answers come first.
+SOFT_PER_S, SOFT_AT_ONCE = 15.0, 4
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
@@ -94,7 +94,7 @@ class FeedService:
         )
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[None]] = {}
-        self._young = Allowance(clock, per_s=YOUNG_PER_S)
+        self._rests_until = clock.monotonic()
         self._soft = Allowance(clock, per_s=SOFT_PER_S)
         self._renewed = renewed
 
@@ -253,7 +253,11 @@ class FeedService:
         runtime = self._runtime.now
         if age_ms <= min(runtime.young_age_ms, runtime.soft_age_ms) or viewer_id in self._refreshing:
             return
-        if (self._soft if age_ms > runtime.soft_age_ms else self._young).take():
+        if age_ms > runtime.soft_age_ms:
+            there_is_time = len(self._refreshing) < SOFT_AT_ONCE and self._soft.take()
+        else:
+            there_is_time = not self._refreshing and self._clock.monotonic() >= self._rests_until
+        if there_is_time:
             self._refresh(viewer_id)
 
     def _refresh(self, viewer_id: int) -> None:
@@ -263,6 +267,7 @@ class FeedService:
             task.add_done_callback(lambda _: self._refreshing.pop(viewer_id, None))
 
     async def _rank_quietly(self, viewer_id: int) -> None:
+        start = self._clock.monotonic()
         try:
             proposal = await self._proposals.get(viewer_id)
             frozen = await self._arrange(viewer_id, proposal, RANKED)
@@ -270,6 +275,9 @@ class FeedService:
             self._renewed(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
+        finally:
+            now = self._clock.monotonic()
+            self._rests_until = now + (now - start)
 
     async def _frozen(self, at: Cursor) -> FrozenList:
         body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))

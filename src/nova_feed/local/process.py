@@ -29,11 +29,7 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], uid: int | None = None) -> None:
-        """End what an earlier run left, then start ``argv`` in a process group of its own (Ctrl-C is the supervisor's).
-
-        Not in a session: Linux gives every session the same share of the processors (autogroup), so that ClickHouse
-        with its many threads would get no more of a busy machine than Valkey with its one.
-        """
+        """End what an earlier run left, then start ``argv`` in a session of its own (Ctrl-C is the supervisor's)."""
         self.end(signal.SIGTERM, 10)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
@@ -45,7 +41,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **env, MARK: str(self.pid_file)},
-                process_group=0,
+                start_new_session=True,
                 user=uid,
                 group=uid,
                 extra_groups=[] if uid is not None else None,

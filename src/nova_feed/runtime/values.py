@@ -76,7 +76,7 @@ class Runtime:
     feed_ttl_s: int = 120
     list_ttl_s: int = 600
     soft_age_ms: int = 5_000
-    young_age_ms: int = 200
+    young_age_ms: int = 100
     author_distance: int = 3
     author_max_in_top: int = 1
     weights: Weights = field(init=False, compare=False, repr=False)

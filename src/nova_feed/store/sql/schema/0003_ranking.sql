@@ -35,13 +35,15 @@ AS WITH
         SELECT id, author_id, created_at FROM posts FINAL
         WHERE created_at >= now64(3) - INTERVAL 72 HOUR AND created_at <= now64(3) + INTERVAL 5 MINUTE
     ),
+    -- Which likes and comments to read: without FINAL, since what is no post any more joins with nothing below.
+    new AS (SELECT id FROM posts WHERE created_at >= now64(3) - INTERVAL 72 HOUR),
     liked AS (
         SELECT post_id, count() AS n, countIf(created_at >= now64(3) - INTERVAL 24 HOUR) AS n_24h
-        FROM likes FINAL WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
+        FROM likes FINAL WHERE post_id IN (SELECT id FROM new) GROUP BY post_id
     ),
     commented AS (
         SELECT post_id, count() AS n, countIf(created_at >= now64(3) - INTERVAL 24 HOUR) AS n_24h
-        FROM comments FINAL WHERE post_id IN (SELECT id FROM fresh) GROUP BY post_id
+        FROM comments FINAL WHERE post_id IN (SELECT id FROM new) GROUP BY post_id
     ),
     seen AS (
         SELECT post_id, sum(e) AS exposures, sum(s) AS n, sum(s24) AS n_24h FROM (
