@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ from nova_feed.feed.timeline import Timeline
 from nova_feed.feed.trending import Trending
 from nova_feed.ingest.accept import Acceptor
 from nova_feed.ingest.publish import Publisher
-from nova_feed.ops import logs, pools, processes
+from nova_feed.ops import logs, pools, processes, tracing
 from nova_feed.ops.access import AccessLog
 from nova_feed.ops.health import Check
 from nova_feed.runtime import Live, Runtime
@@ -93,6 +94,9 @@ class Clients:
 async def open_clients(settings: Settings, name: str) -> AsyncIterator[Clients]:
     """Make the clients of one process, which follows the runtime's versions from now on. It starts whatever is up."""
     async with AsyncExitStack() as stack:
+        if settings.otel_endpoint:
+            stop = tracing.start(settings.otel_endpoint, settings.otel_ratio, f"{name} {os.getpid()}")
+            stack.push_async_callback(asyncio.to_thread, stop)
         producer = EventProducer(settings.kafka_brokers)
         stack.callback(producer.close)
         store = Store(settings.clickhouse_url, timeout_s=settings.clickhouse_timeout_s, name=name)
@@ -144,6 +148,8 @@ def check(settings: Settings) -> None:
     mailer(settings)
     _signer(settings)
     defaults(settings)
+    if settings.otel_endpoint and not tracing.available():
+        raise SettingsError("NOVA_OTEL_ENDPOINT: traces need the extra otel: pip install 'nova-feed[otel]'")
 
 
 def _signer(settings: Settings) -> CursorSigner:
@@ -332,7 +338,9 @@ def asgi() -> Starlette:
 def api_app(settings: Settings, host: str) -> Starlette:
     """The application, listening on ``host``."""
     clock = SystemClock()
-    return create_app(lambda: open_api(settings, clock, host=host), clock, _origins(settings))
+    return create_app(
+        lambda: open_api(settings, clock, host=host), clock, _origins(settings), traced=bool(settings.otel_endpoint)
+    )
 
 
 def admin_app(settings: Settings) -> Starlette:

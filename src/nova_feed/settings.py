@@ -106,6 +106,18 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias=_env("LOG_LEVEL"), description="Least level that is logged."
     )
+    otel_endpoint: str = Field(
+        "",
+        validation_alias=_env("NOVA_OTEL_ENDPOINT"),
+        description="OTLP/HTTP collector that traces are sent to, as http://localhost:4318; empty: no traces.",
+    )
+    otel_ratio: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        validation_alias=_env("NOVA_OTEL_RATIO"),
+        description="Share of the traces beginning here that are sampled.",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto",
         validation_alias=_env("NOVA_LOG_FORMAT"),
@@ -260,6 +272,7 @@ class Settings(BaseModel):
         "connect_url",
         "jwks_url",
         "canary_url",
+        "otel_endpoint",
     )
     @classmethod
     def _is_url(cls, value: str) -> str:

@@ -73,7 +73,8 @@ class Outbox:
             self.came.notify_all()
         self._reach()
         left = [row for base, row in sorted(self.rows.items()) if base not in {*self.acked, *known}]
-        return [{"base": r.base, "accepted_ms": r.accepted_ms, "positions": r.positions, "body": r.body} for r in left]
+        names = ("base", "accepted_ms", "positions", "body", "trace")
+        return [{name: getattr(row, name) for name in names} for row in left]
 
     def _reach(self) -> None:
         if self.away:

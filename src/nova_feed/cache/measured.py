@@ -13,7 +13,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from nova_feed.ops import metrics
+from nova_feed.ops import metrics, tracing
 
 # Every page looks its series up several times: found once, they are kept.
 _seconds = cache(metrics.VALKEY_SECONDS.labels)
@@ -42,7 +42,8 @@ class MeasuredPipeline(Pipeline):
 def _measured(command: str) -> Iterator[None]:
     start, status = time.perf_counter(), "ok"
     try:
-        yield
+        with tracing.span(command, "client", db__system__name="redis", db__operation__name=command):
+            yield
     except NoScriptError:  # the script is sent along the next moment: nothing failed
         raise
     except (RedisTimeoutError, TimeoutError):

@@ -26,7 +26,8 @@ from nova_feed.serving.auth import mint
 from nova_feed.settings import Settings
 from nova_feed.stream.consumer import GroupConsumer
 from nova_feed.stream.lag import LagReader, Place, Position
-from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, tables, trending
+from nova_feed.topics import EVENTS
+from nova_feed.workers import housekeeping, levels, relations, runner, suggestions, tables, traces, trending
 from nova_feed.workers.canary import Canary
 from nova_feed.workers.daily import DailyJob
 from nova_feed.workers.dead_letters import DeadLetters
@@ -87,6 +88,9 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "daily": lambda: _daily(settings),
         "admin listener": lambda: _admin(settings),
     }
+    if settings.otel_endpoint:
+        followed = GroupConsumer(settings.kafka_brokers, traces.GROUP, [EVENTS.name])
+        found["traces"] = lambda: followed.run(traces.Traces(clients.store, clock).handle)
     if settings.runtime_file:
         changes = Changes(RuntimeTable(clients.reads), clients.live)
         found["runtime file"] = RuntimeFile(Path(settings.runtime_file), changes).run

@@ -19,6 +19,7 @@ from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
 from nova_feed.model import CANARY_AUTHOR
+from nova_feed.ops import tracing
 from nova_feed.store.client import Store
 
 EVERYBODY = 0  # in the answer about posts: it is there, whoever asks
@@ -101,7 +102,8 @@ class Rules:
         try:
             async with self._pool.acquire(timeout=wait_s) as connection:
                 connected = True
-                [row] = await connection.fetch(sql, *values, timeout=0.5)
+                with tracing.span("rules", "client", db__system__name="postgresql", db__operation__name="SELECT"):
+                    [row] = await connection.fetch(sql, *values, timeout=0.5)
         except POSTGRES_AWAY as error:
             busy = (
                 not connected and isinstance(error, TimeoutError) and self._pool.get_size() == self._pool.get_max_size()

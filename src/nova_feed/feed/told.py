@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nova_feed.clock import Clock
-from nova_feed.ops import metrics
+from nova_feed.ops import metrics, tracing
 from nova_feed.ranking import Ranked
 
 _lookups = functools.cache(metrics.CACHE_LOOKUPS.labels)
@@ -23,7 +23,8 @@ def timed(stage: str, clock: Clock) -> Iterator[None]:
     """Time a stage of a ranking, however it ends."""
     start = clock.monotonic()
     try:
-        yield
+        with tracing.span(stage):
+            yield
     finally:
         metrics.RANKING_SECONDS.labels(stage).observe(clock.monotonic() - start)
 

@@ -16,7 +16,8 @@ from nova_feed.away import POSTGRES_AWAY
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ingest.validate import Invalid, Valid
 from nova_feed.model import Action
-from nova_feed.stream.producer import Record
+from nova_feed.ops import tracing
+from nova_feed.stream.producer import TRACEPARENT, Record
 
 Fate = Literal["accepted", "duplicate", "conflict"]
 T = TypeVar("T")
@@ -31,12 +32,16 @@ _DAYS = "SELECT nova_ensure_event_days()"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What was committed: line ``i`` of ``body`` was new when ``i`` is in ``positions``, and has the seq base + i."""
+    """What was committed: line ``i`` of ``body`` was new when ``i`` is in ``positions``, and has the seq base + i.
+
+    ``trace``: the ``traceparent`` of the request, if it is sampled.
+    """
 
     base: int
     accepted_ms: int
     positions: tuple[int, ...]
     body: bytes
+    trace: str | None = None
 
 
 class Acceptor:
@@ -92,12 +97,14 @@ class Acceptor:
         keys, digests = [item.key for item in items], [item.digest for item in items]
         hides = [item for item in items if item.event.action == Action.HIDE]
         users, posts = [item.user_id for item in hides], [item.event.post_id for item in hides]
-        values = (days, keys, digests, guards, body, users, posts)
-        try:
-            [row] = await self._fetch(_ACCEPT, *values)
-        except asyncpg.CheckViolationError:  # the job that makes partitions has not run for days
-            await self._fetch(_DAYS)
-            [row] = await self._fetch(_ACCEPT, *values)
+        trace = tracing.traceparent()
+        values = (days, keys, digests, guards, body, users, posts, trace)
+        with tracing.span("accept", "client", db__system__name="postgresql", db__operation__name="INSERT"):
+            try:
+                [row] = await self._fetch(_ACCEPT, *values)
+            except asyncpg.CheckViolationError:  # the job that makes partitions has not run for days
+                await self._fetch(_DAYS)
+                [row] = await self._fetch(_ACCEPT, *values)
         new = frozenset(row["positions"] or ())
         fates: list[Fate] = ["accepted" if i in new else "duplicate" for i in range(len(items))]
         named = [i for i, item in enumerate(items) if i not in new and item.digest]
@@ -107,7 +114,7 @@ class Acceptor:
             for i in named:
                 if (keys[i], digests[i]) not in said:
                     fates[i] = "conflict"
-        accepted = Accepted(row["base"], row["accepted_ms"], tuple(row["positions"]), body) if new else None
+        accepted = Accepted(row["base"], row["accepted_ms"], tuple(row["positions"]), body, trace) if new else None
         return accepted, fates
 
     async def _fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:
@@ -132,17 +139,18 @@ async def _in_time(work: Awaitable[T]) -> T:
         raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
 
 
-def records(accepted: Accepted) -> list[Record]:
-    """The Kafka records of an outbox row: the lines that were new, with their seq, keyed by user.
+def records(accepted: Accepted, trace: str | None = None) -> list[Record]:
+    """The Kafka records of an outbox row: the lines that were new, with their seq, keyed by user; ``trace`` as header.
 
     Raises IndexError when a position has no line.
     """
     lines = accepted.body.split(b"\n")
     made = []
+    headers = () if trace is None else ((TRACEPARENT, trace),)
     for position in accepted.positions:
         key, _, value = lines[position].partition(b"\t")
         head = b'{"seq":%d,"accepted_at":%d,' % (accepted.base + position, accepted.accepted_ms)
-        made.append(Record(key, head + value[1:]))
+        made.append(Record(key, head + value[1:], headers))
     return made
 
 

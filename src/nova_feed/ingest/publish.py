@@ -12,13 +12,14 @@ import structlog
 
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.ingest.accept import Accepted, records
+from nova_feed.ops import tracing
 from nova_feed.stream.producer import Record
 from nova_feed.topics import EVENTS
 
 log = structlog.get_logger(__name__)
 _ACKED = "UPDATE nova_events_outbox SET acked = true WHERE base = ANY($1::bigint[])"
 _LEFT = """
-SELECT base, accepted_ms, positions, body FROM nova_events_outbox
+SELECT base, accepted_ms, positions, body, trace FROM nova_events_outbox
 WHERE NOT acked AND accepted_ms < floor(extract(epoch FROM clock_timestamp()) * 1000) - $1 AND base <> ALL($2::bigint[])
 ORDER BY base LIMIT 50
 """
@@ -70,7 +71,9 @@ class Publisher:
         while True:
             rows = [] if len(self._in_flight) >= MOST_IN_FLIGHT else await self._left_behind(older_than_s)
             for row in rows:
-                self._send(Accepted(row["base"], row["accepted_ms"], tuple(row["positions"]), row["body"]))
+                self._send(
+                    Accepted(row["base"], row["accepted_ms"], tuple(row["positions"]), row["body"], row["trace"])
+                )
             if rows:
                 log.info("outbox.relayed", rows=len(rows))
             await asyncio.sleep(0.05 if self._in_flight else every_s)
@@ -84,10 +87,18 @@ class Publisher:
             return []
 
     def _send(self, accepted: Accepted) -> None:
+        parents = () if accepted.trace is None else (accepted.trace,)
+        span = tracing.begin(
+            f"send {EVENTS.name}", "producer", parents, messaging__system="kafka", messaging__operation__type="send",
+            messaging__operation__name="send", messaging__destination__name=EVENTS.name,
+            messaging__batch__message_count=len(accepted.positions),
+        )  # fmt: skip
+
         def done(good: bool) -> None:
+            span.end("" if good else "not_acknowledged")
             self._in_flight.discard(accepted.base)
             if good:
                 self._acknowledged.append(accepted.base)
 
         self._in_flight.add(accepted.base)
-        self._producer.send(EVENTS.name, records(accepted), done)
+        self._producer.send(EVENTS.name, records(accepted, span.traceparent), done)

@@ -26,6 +26,7 @@ from nova_feed.serving.metrics_routes import daily_metrics
 from nova_feed.serving.observe import Observe
 from nova_feed.serving.openapi import openapi
 from nova_feed.serving.state import ApiState
+from nova_feed.serving.traced import Traced
 
 JSON = (Middleware(JsonOnly),)
 READS = (Middleware(JsonOnly), Middleware(Admit, crowd=Crowd()))
@@ -47,9 +48,17 @@ OpenState = Callable[[], AbstractAsyncContextManager[ApiState]]
 
 
 def create_app(
-    open_state: OpenState, clock: Clock, cors_origins: Sequence[str] = (), more: Sequence[Route] = ()
+    open_state: OpenState,
+    clock: Clock,
+    cors_origins: Sequence[str] = (),
+    more: Sequence[Route] = (),
+    *,
+    traced: bool = False,
 ) -> Starlette:
-    """The application; ``open_state`` makes and closes what a process holds; ``more``: routes of this listener."""
+    """The application; ``open_state`` makes and closes what a process holds; ``more``: routes of this listener.
+
+    ``traced``: with a span around every request.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -66,6 +75,7 @@ def create_app(
     app = Starlette(
         routes=[*ROUTES, *CONSOLE_ROUTES, *more],
         middleware=[
+            *([Middleware(Traced)] if traced else []),
             Middleware(HotFeed, clock=clock),
             Middleware(Observe, clock=clock),
             Middleware(Bounds),

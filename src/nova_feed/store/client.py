@@ -18,7 +18,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from nova_feed.errors import StoreUnavailableError
-from nova_feed.ops import metrics
+from nova_feed.ops import metrics, tracing
 from nova_feed.store.native import Columns, parse
 
 # A query of ours that is wrong says nothing about the server's health: these are bugs, and must look like bugs.
@@ -103,7 +103,8 @@ def _measured(query: str) -> Iterator[None]:
     """Time what is done within, under the query's name; what says that the server is away becomes our own error."""
     start, status = time.perf_counter(), "ok"
     try:
-        yield
+        with tracing.span(query, "client", db__system__name="clickhouse"):
+            yield
     except _AWAY as error:
         status = "timeout" if isinstance(error, TimeoutError) else "away"
         raise StoreUnavailableError("clickhouse", _reason(error), status) from error

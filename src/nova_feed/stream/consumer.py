@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.ops import metrics
+from nova_feed.stream.producer import TRACEPARENT
 from nova_feed.stream.progress import Claim, Place, Progress
 
 log = structlog.get_logger(__name__)
@@ -42,12 +43,13 @@ _CONFIG = {
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One record, and where it lies. ``value`` is None for a tombstone."""
+    """One record, and where it lies. ``value`` is None for a tombstone; ``trace``: its ``traceparent``, if any."""
 
     topic: str
     partition: int
     offset: int
     value: bytes | None
+    trace: str | None = None
 
 
 Handler = Callable[[Sequence[Received]], Awaitable[None]]
@@ -292,4 +294,13 @@ def received(message: Message) -> Received:
     assert partition is not None
     assert offset is not None
     assert value is None or isinstance(value, bytes)
-    return Received(topic, partition, offset, value)
+    return Received(topic, partition, offset, value, _trace(message))
+
+
+def _trace(message: Message) -> str | None:
+    """The header ``traceparent``; None for what cannot be one."""
+    headers = message.headers() or ()
+    for name, value in headers.items() if isinstance(headers, dict) else headers:
+        if name == TRACEPARENT and isinstance(value, bytes) and len(value) <= 64 and value.isascii():
+            return value.decode()
+    return None

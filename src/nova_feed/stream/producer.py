@@ -20,6 +20,7 @@ _CONFIG = {
     "message.timeout.ms": 30_000,
     "log_level": 0,
 }
+TRACEPARENT = "traceparent"  # the header by which a record belongs to a trace (W3C Trace Context)
 
 
 @dataclass(frozen=True, slots=True)

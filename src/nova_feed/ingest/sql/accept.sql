@@ -21,7 +21,7 @@ WITH request AS MATERIALIZED (
 ), new AS (
     SELECT array_agg((seq - base)::smallint ORDER BY seq) AS positions FROM taken, request
 ), kept AS (
-    INSERT INTO nova_events_outbox (base, accepted_ms, positions, body)
-    SELECT base, accepted_ms, positions, $5 FROM request, new WHERE positions IS NOT NULL
+    INSERT INTO nova_events_outbox (base, accepted_ms, positions, body, trace)
+    SELECT base, accepted_ms, positions, $5, $8 FROM request, new WHERE positions IS NOT NULL
 )
 SELECT base, accepted_ms, positions FROM request, new
