@@ -61,14 +61,14 @@ def bare(body: Path, workers: int) -> Iterator[str]:
     process = subprocess.Popen([sys.executable, __file__, str(port), str(workers), str(body)])
     url = f"http://127.0.0.1:{port}"
     try:
-        _until_up(url, process)
+        until_up(url, process)
         yield url
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _until_up(url: str, process: subprocess.Popen[bytes], deadline_s: float = 30) -> None:
+def until_up(url: str, process: subprocess.Popen[bytes], deadline_s: float = 30) -> None:
     until = time.monotonic() + deadline_s
     while process.poll() is None and time.monotonic() < until:
         try:

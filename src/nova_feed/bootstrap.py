@@ -53,6 +53,7 @@ from nova_feed.serving.app import create_app
 from nova_feed.serving.auth import TokenVerifier
 from nova_feed.serving.charge import limits
 from nova_feed.serving.debug_routes import DEBUG_ROUTES
+from nova_feed.serving.hot import PATH
 from nova_feed.serving.keys import key_source
 from nova_feed.serving.state import Admin, ApiState
 from nova_feed.settings import Settings
@@ -248,7 +249,7 @@ async def open_api(
         publisher = Publisher(clients.postgres, clients.producer)
         live = clients.live
         copies = Copies(clock, version=lambda: live.now.version)
-        access = AccessLog(settings.log_level, settings.log_format)
+        access = AccessLog(settings.log_level, settings.log_format, PATH)
         state = ApiState(
             feed=feed_service(settings, clients, clock, copies.drop),
             trending=trending(clients, clock),

@@ -66,6 +66,11 @@ async def test_there_is_no_path_of_another_user(api: httpx.AsyncClient, stack: L
         is_problem(await api.get(path.format(user), headers=bearer(stack, 1)), 404)
 
 
+@pytest.mark.parametrize("path", ["/api/v1/feed%0a", "/api/v1/feed/trending%0a", "/health%0a", "/api/v1/feed%00"])
+async def test_a_path_that_goes_on_after_its_end_is_none(api: httpx.AsyncClient, stack: LocalStack, path: str) -> None:
+    is_problem(await api.get(path, headers=bearer(stack, 1)), 404)
+
+
 # ---- limits
 
 

@@ -1,32 +1,61 @@
-"""Lines of requests that are answered in microseconds."""
+"""Lines and counts of pages that are answered in microseconds."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram
 
-from nova_feed.ops.access import AccessLog
+from nova_feed.ops import metrics
+from nova_feed.ops.access import AccessLog, Hit
+
+AT_MS = 1_795_000_000_007
+HITS = (Hit("one", 7, 20, 19, 0.00012, AT_MS), Hit("two", 8, 50, 50, 0.003, AT_MS + 993))
+
+
+def log(level: str = "info", hits: Sequence[Hit] = HITS) -> AccessLog:
+    access = AccessLog(level, "json", "/api/v1/feed")
+    for hit in hits:
+        access.add(hit)
+    return access
 
 
 def test_lines_are_written_whole_in_order_and_once(capsys: pytest.CaptureFixture[str]) -> None:
-    access = AccessLog("info", "json")
-    for status in (200, 201):
-        access.add(path="/x", status=status, user_id=7)
+    access = log()
     assert capsys.readouterr().err == ""
     access.flush()
     access.flush()
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [(line["event"], line["level"], line["status"], line["user_id"]) for line in lines] == [
-        ("request", "info", 200, 7),
-        ("request", "info", 201, 7),
-    ]
-    assert all(line["timestamp"].endswith("Z") for line in lines)
+    assert lines[0] == {
+        "request_id": "one", "path": "/api/v1/feed", "status": 200, "ms": 0.12, "user_id": 7, "algo": "ch", "limit": 20,
+        "posts": 19, "cache_hit": True, "source": "cached", "fallback": False, "event": "request", "level": "info",
+        "timestamp": "2026-11-18T11:06:40.007Z",
+    }  # fmt: skip
+    assert [(line["request_id"], line["timestamp"][-7:]) for line in lines] == [("one", "40.007Z"), ("two", "41.000Z")]
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])
-def test_a_higher_level_has_no_such_lines(level: str, capsys: pytest.CaptureFixture[str]) -> None:
-    access = AccessLog(level, "json")
-    access.add(path="/x")
-    access.flush()
+def test_a_higher_level_has_no_such_lines_and_counts_all_the_same(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counter = metrics.API_REQUESTS.labels("feed", "GET", "200")
+    before = counter._value.get()
+    log(level).flush()
     assert capsys.readouterr().err == ""
+    assert counter._value.get() == before + len(HITS)
+
+
+def test_many_values_are_observed_as_one_after_the_other() -> None:
+    bounds, values = (0.1, 0.5, 1.0), [0.0, 0.1, 0.1000001, 0.7, 1.0, 1.1, 5.0]
+    one, all_ = (Histogram(name, "of a test", buckets=bounds, registry=CollectorRegistry()) for name in ("a", "b"))
+    for value in values:
+        one.observe(value)
+    metrics.observe_all(all_, values)
+
+    def samples(histogram: Histogram) -> list[tuple[str, float]]:
+        [family] = histogram.collect()
+        return [(s.labels.get("le", s.name[2:]), s.value) for s in family.samples if not s.name.endswith("_created")]
+
+    assert samples(one) == samples(all_)

@@ -43,6 +43,8 @@ def test_every_other_query_goes_the_long_way(query: bytes) -> None:
         (BEARER, (b"range", b"bytes=0-1")),
         (BEARER, (b"x-request-id", b"x" * 65)),
         (BEARER, (b"x-request-id", b"\x07")),
+        (BEARER, (b"x-request-id", b'with"quote')),
+        (BEARER, (b"x-request-id", b"with\\backslash")),
         (BEARER, (b"x-request-id", "é".encode())),
     ],
 )

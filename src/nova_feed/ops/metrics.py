@@ -8,7 +8,9 @@ values are known begin at 0, so that a rate is there before the first failure. U
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import Counter as Counting
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -66,6 +68,14 @@ def _histogram(
 ) -> Histogram:
     TABLE.append(Told(f"{NAMESPACE}_{name}", labels, meaning, remedy))
     return Histogram(name, meaning, labels, namespace=NAMESPACE, buckets=buckets)
+
+
+def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
+    """Observe many values at once: one look-up and one addition for each bucket, where ``observe`` has them a value."""
+    bounds = histogram._upper_bounds  # noqa: SLF001  there is no public way to add more than one
+    for place, count in Counting(bisect_left(bounds, value) for value in values).items():
+        histogram._buckets[place].inc(count)  # noqa: SLF001
+    histogram._sum.inc(sum(values))  # noqa: SLF001
 
 
 API_REQUESTS = _counter(

@@ -1,4 +1,4 @@
-"""How much a request may say before its body: longer targets and headers are refused, not carried along."""
+"""What a request may say before its body: longer targets and headers are refused, not carried along."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ LARGEST_HEADERS = 32 * 1024  # names and values of all of them; the HTTP server 
 
 
 class Bounds:
-    """Middleware: 414 for a target (path and query), 431 for headers that are too long, in bytes."""
+    """Middleware: 414 for a target (path and query), 431 for headers that are too long, in bytes; 404 for control
+    characters in a path."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,6 +30,10 @@ class Bounds:
                 answer = problem(
                     Request(scope), 431, "headers-too-large", f"at most {LARGEST_HEADERS} bytes of headers"
                 )
+                await answer(scope, receive, send)
+                return
+            if not scope["path"].isprintable():  # the router's patterns end at "$", which a line's end may follow
+                answer = problem(Request(scope), 404, "not-found", "no path has such characters: see /openapi.json")
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova_feed.clock import Clock
 from nova_feed.feed.copies import Copy
-from nova_feed.ops import metrics
+from nova_feed.ops.access import Hit
 from nova_feed.serving.charge import fields
 from nova_feed.serving.headers import DEFAULTS, RawHeaders
 from nova_feed.serving.query import LIMIT, MOST
@@ -26,6 +26,7 @@ from nova_feed.serving.state import ApiState
 PATH = "/api/v1/feed"
 TAIL = b'"response_time_ms":0.0,"age_ms":0}'  # how a page's JSON ends before these two are known
 _QUERY = re.compile(rb"(?:algo=ch(?:&|$))?(?:limit=([1-9][0-9]{0,2}))?")
+_ESCAPED = frozenset('"\\')  # in JSON
 _PLAIN = frozenset({b"*/*", b"application/json"})
 _OWN = ((b"content-type", b"application/json"), (b"cache-control", b"private, no-store"), (b"x-feed-source", b"cached"))
 _HEADERS = [*_OWN, *(item for item in DEFAULTS if item[0] != b"cache-control")]
@@ -48,10 +49,6 @@ class HotFeed:
 
     def __init__(self, app: ASGIApp, clock: Clock) -> None:
         self._app, self._now_ms, self._monotonic = app, clock.now_ms, clock.monotonic
-        self._requests = metrics.API_REQUESTS.labels("feed", "GET", "200")
-        self._seconds = metrics.API_SECONDS.labels("feed")
-        self._lookups = metrics.CACHE_LOOKUPS.labels("feed", "local")
-        self._pages = metrics.FEED_REQUESTS.labels("ch", "cached", "true")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = self._monotonic()
@@ -60,7 +57,8 @@ class HotFeed:
         if asked is None or found is None:
             await self._app(scope, receive, send)
             return
-        copy, age_ms = found.copy, max(0, self._now_ms() - found.copy.as_of_ms)
+        copy, now_ms = found.copy, self._now_ms()
+        age_ms = max(0, now_ms - copy.as_of_ms)
         found.state.feed.renew_if_old(copy.viewer_id, copy.as_of_ms)
         took_ms = round((self._monotonic() - start) * 1000, 2)
         body = b'%b"response_time_ms":%.2f,"age_ms":%d}' % (copy.body, took_ms, age_ms)
@@ -68,13 +66,8 @@ class HotFeed:
                (b"x-request-id", asked.request_id.encode())]  # fmt: skip
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + found.rate + own})
         await send({"type": "http.response.body", "body": body})
-        for counter in (self._requests, self._pages, self._lookups):
-            counter.inc()
-        self._seconds.observe(self._monotonic() - start)
-        found.state.access.add(
-            request_id=asked.request_id, path=PATH, status=200, ms=took_ms, user_id=copy.viewer_id, algo="ch",
-            limit=copy.limit, posts=len(copy.posts), cache_hit=True, source="cached", fallback=False,
-        )  # fmt: skip
+        seconds = self._monotonic() - start
+        found.state.access.add(Hit(asked.request_id, copy.viewer_id, copy.limit, len(copy.posts), seconds, now_ms))
 
 
 async def _find(state: ApiState, asked: _Asked) -> _Found | None:
@@ -106,7 +99,7 @@ def _read(scope: Scope) -> _Asked | None:
             authorization = value.decode("latin-1")
         elif name == b"x-request-id":
             request_id = value.decode("latin-1")
-            if not (len(value) <= 64 and request_id.isascii() and request_id.isprintable()):
+            if not (len(value) <= 64 and request_id.isascii() and request_id.isprintable()) or _ESCAPED & {*request_id}:
                 return None
         elif name in {b"origin", b"if-none-match", b"range"} or (name == b"accept" and value not in _PLAIN):
             return None
