@@ -21,6 +21,7 @@ class Live:
         self.defaults = self.now = defaults
         self.refused = ""
         self._bad: int | None = None
+        metrics.RUNTIME_VERSION.set(self.now.version)
 
     def offer(self, version: int, document: str) -> bool:
         """Let a version (JSON) hold from now on; one that is not valid is refused. Returns whether it holds."""
