@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka.admin import AdminClient
+
 from nova_feed.clock import SystemClock
 from nova_feed.local.ports import free_port
 from nova_feed.serving.auth import mint
@@ -64,6 +66,12 @@ class LocalStack:
         """The pid of a part (a list for the API), None while it has none."""
         pid: int | list[int] | None = self.facts["pids"].get(part)
         return pid
+
+    def copies(self) -> set[int]:
+        """Of every partition of every topic, how many copies are in sync."""
+        admin = AdminClient({"bootstrap.servers": self.facts["kafka_brokers"], "log_level": 0})
+        topics = admin.list_topics(timeout=10).topics
+        return {len(partition.isrs) for topic in topics.values() for partition in topic.partitions.values()}
 
     @property
     def jwt_secret(self) -> str:

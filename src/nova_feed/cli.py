@@ -33,13 +33,18 @@ def nova() -> None:
 @click.option("--demo", is_flag=True, help="Load the sample network and show one viewer's feed.")
 @click.option("--detach", is_flag=True, help="Return when everything is ready; `nova down` stops it.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the API; without it 8080 or a free one.")
+@click.option(
+    "--brokers", type=click.Choice([1, 3]), help="Kafka brokers, for good; without it the home's own number, or 1."
+)
 @click.option("--observe", is_flag=True, help="Also start Prometheus and Alertmanager, which must be installed.")
-def up(home: Path, size: str, demo: bool, detach: bool, port: int | None, observe: bool) -> None:
+def up(
+    home: Path, size: str, demo: bool, detach: bool, port: int | None, brokers: int | None, observe: bool
+) -> None:  # fmt: skip
     """Start the whole stack on this machine."""
     from nova_feed.commands import detach as detached
     from nova_feed.commands import up as command
 
-    options = command.Options(home, demo, size, port, observe)
+    options = command.Options(home, demo, size, port, observe, brokers)
     if detach:
         detached.run(options, Console())
     else:

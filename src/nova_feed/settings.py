@@ -68,7 +68,7 @@ class Settings(BaseModel):
         ge=1,
         le=9,
         validation_alias=_env("NOVA_KAFKA_REPLICATION"),
-        description="Replication factor of new topics (the local stack: 1).",
+        description="Replication factor of new topics; from 3 on, two copies must have what is acknowledged.",
     )
 
     clickhouse_consumers: int = Field(

@@ -22,11 +22,15 @@ class Topic:
     partitions: int
     retention_ms: int | None
 
-    def config(self) -> dict[str, str]:
-        """The broker's settings of this topic."""
+    def config(self, copies: int) -> dict[str, str]:
+        """The broker's settings of this topic, of which there are so many copies.
+
+        Of three or more, two must have a record before it is acknowledged: else the loss of one machine could take it.
+        """
+        in_sync = {"min.insync.replicas": "2"} if copies >= 3 else {}
         if self.retention_ms is None:
-            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS)}
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS), **in_sync}
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms), **in_sync}
 
 
 EVENTS = Topic("events", 12, 7 * DAY_MS)

@@ -15,8 +15,9 @@ import pytest
 
 from nova_feed.local import java_parts
 from nova_feed.local.clickhouse_part import ClickHouse
+from nova_feed.local.cluster import make
 from nova_feed.local.kafka import Kafka
-from nova_feed.local.ports import free_port
+from nova_feed.local.ports import PortBook, free_port
 from nova_feed.local.postgres import Postgres
 from nova_feed.local.service import External, Managed, Service, ServiceError, until_ready
 from nova_feed.local.valkey import Valkey
@@ -27,7 +28,8 @@ pytestmark = pytest.mark.contract
 
 def _kafka(home: Path) -> Managed:
     jars = java_parts.class_path(java_parts.MAVEN, lambda *_: None)
-    return Kafka(home, free_port(), free_port(), java_parts.find_java(), jars)
+    cluster = make(home, 1, PortBook(home / "ports.json"))
+    return Kafka(home, cluster.nodes[0], cluster, java_parts.find_java(), jars)
 
 
 MAKERS: dict[str, Callable[[Path], Managed]] = {

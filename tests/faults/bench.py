@@ -199,9 +199,10 @@ class Bench:
         line.seconds_to_normal = round(time.monotonic() - since, 1)
 
     def _all_run(self) -> bool:
-        pids = self.stack.facts["pids"]
+        facts = self.stack.facts
+        pids = facts["pids"]
         flat = [pid for part in pids.values() for pid in (part if isinstance(part, list) else [part])]
-        parts = {"postgres", "kafka", "connect", "clickhouse", "valkey", "api", "worker"}
+        parts = {"postgres", "connect", "clickhouse", "valkey", "api", "worker", *facts["brokers"]}
         return pids.keys() >= parts and len(pids["api"]) >= 3 and all(runs(pid) for pid in flat)
 
     async def _sent(self, http: httpx.AsyncClient, post: int) -> bool:

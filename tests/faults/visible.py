@@ -52,6 +52,12 @@ async def ids_of(store: Store, table: str, column: str, values: Sequence[int]) -
     return [int(number) for number in rows["id"]]
 
 
+async def names_of(store: Store, posts: Sequence[int]) -> set[str]:
+    """The event ids of these posts' events that are there."""
+    rows = await store.sql("SELECT DISTINCT event_id FROM events WHERE post_id IN {p:Array(Int64)}", p=list(posts))
+    return {str(name) for name in rows["event_id"]}
+
+
 async def count_of(store: Store, posts: Sequence[int]) -> int:
     """How many rows of these posts are on disk."""
     rows = await store.sql("SELECT toInt64(count()) AS n FROM events WHERE post_id IN {p:Array(Int64)}", p=list(posts))

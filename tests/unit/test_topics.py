@@ -30,8 +30,14 @@ def test_a_table_that_is_not_captured_has_none() -> None:
 
 
 def test_events_are_kept_long_enough_to_be_counted_again() -> None:
-    assert EVENTS.config() == {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3_600_000)}
+    assert EVENTS.config(1) == {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3_600_000)}
 
 
 def test_a_topic_without_retention_keeps_the_newest_of_every_key() -> None:
-    assert Topic("state", 1, None).config()["cleanup.policy"] == "compact"
+    assert Topic("state", 1, None).config(1)["cleanup.policy"] == "compact"
+
+
+@pytest.mark.parametrize("topic", [EVENTS, Topic("state", 1, None)])
+def test_of_three_copies_two_must_have_what_is_acknowledged_and_of_fewer_one_may_be_away(topic: Topic) -> None:
+    found = [topic.config(copies).get("min.insync.replicas", "1") for copies in (1, 2, 3, 5)]
+    assert found == ["1", "1", "2", "2"]

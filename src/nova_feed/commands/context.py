@@ -32,7 +32,7 @@ def settings_of(home: Path) -> settings_module.Settings:
     from nova_feed.local.secrets import Secrets
 
     known = {name: here[key] for name, key in URLS.items()} | Secrets(home / "secrets.json").environment()
-    return settings_module.load(os.environ | known | {"NOVA_KAFKA_REPLICATION": "1"})
+    return settings_module.load(os.environ | known | {"NOVA_KAFKA_REPLICATION": str(here["kafka_replication"])})
 
 
 def of_servers(home: Path) -> settings_module.Settings:

@@ -56,5 +56,6 @@ def _argv(options: Options) -> list[str]:
         argv
         + ["--demo"] * options.demo
         + ["--observe"] * options.observe
+        + (["--brokers", str(options.brokers)] if options.brokers else [])
         + (["--port", str(options.port)] if options.port else [])
     )

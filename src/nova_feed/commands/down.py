@@ -73,5 +73,5 @@ _ORDER = (
     ("prometheus", "alertmanager"),
     ("api", "worker"),
     ("connect",),
-    ("kafka", "clickhouse", "valkey", "postgres"),
+    ("kafka", "kafka-2", "kafka-3", "clickhouse", "valkey", "postgres"),
 )

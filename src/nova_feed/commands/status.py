@@ -25,7 +25,7 @@ from nova_feed.local.clickhouse_part import version as clickhouse_version
 from nova_feed.local.ports import LOOPBACK
 from nova_feed.local.postgres import version as postgres_version
 from nova_feed.local.valkey import version as valkey_version
-from nova_feed.ops.health import PartHealth, check_all
+from nova_feed.ops.health import Check, PartHealth, check_all
 from nova_feed.store.client import Store
 from nova_feed.stream.lag import group_lag
 from nova_feed.workers.levels import pending
@@ -76,7 +76,7 @@ def _facts(home: Path) -> dict[str, Any]:
 async def _rows(facts: Mapping[str, Any], canary: sung.Sung | None) -> list[Row]:
     checks = {
         "postgres": lambda: postgres_version(facts["postgres_url"]),
-        "kafka": lambda: kafka.version(facts["kafka_brokers"]),
+        **_brokers(facts),
         "connect": lambda: connect.version(facts["connect_url"]),
         "clickhouse": lambda: clickhouse_version(facts["clickhouse_url"]),
         "valkey": lambda: valkey_version(facts["redis_url"]),
@@ -98,6 +98,11 @@ async def _rows(facts: Mapping[str, Any], canary: sung.Sung | None) -> list[Row]
         )
         for part, health in found.items()
     ]
+
+
+def _brokers(facts: Mapping[str, Any]) -> dict[str, Check]:
+    versions = facts["versions"]
+    return {name: partial(kafka.version, url, versions[name]) for name, url in facts["brokers"].items()}
 
 
 async def _lags(facts: Mapping[str, Any], canary: sung.Sung | None) -> dict[str, str]:
@@ -163,10 +168,10 @@ async def _heartbeat_age(facts: Mapping[str, Any]) -> str:
 
 
 def _where(facts: Mapping[str, Any], part: str) -> str:
-    names = {"postgres": "postgres_url", "clickhouse": "clickhouse_url", "kafka": "kafka_brokers", "valkey": "redis_url",
+    names = {"postgres": "postgres_url", "clickhouse": "clickhouse_url", "valkey": "redis_url",
              "connect": "connect_url", "api": "api_url", "worker": "admin_url", "prometheus": "prometheus_url",
              "alertmanager": "alertmanager_url"}  # fmt: skip
-    address: str = facts[names[part]]
+    address: str = facts["brokers"].get(part) or facts[names[part]]
     place = address.rpartition("@")[2].rpartition("://")[2].partition("/")[0]
     return place.removeprefix(f"{LOOPBACK}:")
 

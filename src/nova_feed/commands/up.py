@@ -18,6 +18,7 @@ from nova_feed.commands import setup
 from nova_feed.commands.down import end_leftovers
 from nova_feed.commands.token import mint_for
 from nova_feed.local import demo, lock, room
+from nova_feed.local.cluster import brokers_of
 from nova_feed.local.postgres import Postgres
 from nova_feed.local.service import until_ready
 from nova_feed.local.show import Show, showing
@@ -41,6 +42,7 @@ class Options:
     size: str
     port: int | None
     observe: bool = False
+    brokers: int | None = None
 
 
 async def run(options: Options, console: Console) -> None:
@@ -50,9 +52,10 @@ async def run(options: Options, console: Console) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     logs.configure(settings_module.load().log_level, "auto")  # a wrong setting is told before anything starts
     with lock.hold(options.home), room.enough(options.home):
+        brokers = brokers_of(options.home, options.brokers, os.environ)  # refused before anything is touched
         # What a killed supervisor left still listens: ended first, so that every part gets its own port back.
         await asyncio.to_thread(end_leftovers, options.home)
-        stack = Stack(options.home, port=options.port, observe=options.observe)
+        stack = Stack(options.home, brokers, port=options.port, observe=options.observe)
         facts = Facts(options.home / FACTS, {})
         facts.remove()
         try:
@@ -142,7 +145,8 @@ def _facts(stack: Stack, settings: settings_module.Settings, versions: dict[str,
     return {
         "api_url": stack.apps["api"].url, "admin_url": stack.apps["worker"].url, "token": token, "user_id": demo.VIEWER,
         "postgres_url": settings.postgres_url, "clickhouse_url": settings.clickhouse_url,
-        "kafka_brokers": settings.kafka_brokers, "redis_url": settings.redis_url, "connect_url": settings.connect_url,
+        "kafka_brokers": settings.kafka_brokers, "brokers": stack.brokers,
+        "kafka_replication": settings.kafka_replication, "redis_url": settings.redis_url, "connect_url": settings.connect_url,
         "versions": versions, "supervisor_pid": os.getpid(), **{f"{n}_url": p.url for n, p in stack.observers.items()},
     }  # fmt: skip
 

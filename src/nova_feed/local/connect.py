@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nova_feed.local import http
+from nova_feed.local import http, jvm
 from nova_feed.local.java_parts import DEBEZIUM
-from nova_feed.local.kafka import HEAP, JVM, log4j_option, write_log4j
 from nova_feed.local.ports import LOOPBACK
 from nova_feed.local.service import Command, Managed
 
+HEAP_MIB = 400
 PASSWORD_VARIABLE = "NOVA_CDC_PASSWORD"  # noqa: S105  the variable's name: the secret itself is never in a config in clear
 
 
@@ -27,14 +27,14 @@ class Connect(Managed):
     def init(self) -> None:
         super().init()
         (self.folder / "connect.properties").write_text(self._properties())
-        write_log4j(
+        jvm.prepare(
             self.folder,
             level="INFO",
             quiet=("org.apache.kafka.clients", "org.apache.kafka.common", "org.eclipse"),
         )
 
     def command(self) -> Command:
-        argv = (str(self.java), *JVM, HEAP, *log4j_option(self.folder), "-cp", self.class_path,
+        argv = (str(self.java), *jvm.options(self.folder, HEAP_MIB), "-cp", self.class_path,
                 "org.apache.kafka.connect.cli.ConnectDistributed", str(self.folder / "connect.properties"))  # fmt: skip
         return Command(argv, {PASSWORD_VARIABLE: self._password})
 
@@ -49,10 +49,10 @@ class Connect(Managed):
             "config.storage.topic": "nova_connect_configs",
             "offset.storage.topic": "nova_connect_offsets",
             "status.storage.topic": "nova_connect_status",
-            "config.storage.replication.factor": 1,
-            "offset.storage.replication.factor": 1,
+            "config.storage.replication.factor": -1,  # as many copies as the cluster makes by default
+            "offset.storage.replication.factor": -1,
             "offset.storage.partitions": 2,
-            "status.storage.replication.factor": 1,
+            "status.storage.replication.factor": -1,
             "status.storage.partitions": 2,
             "offset.flush.interval.ms": 1000,
             "scheduled.rebalance.max.delay.ms": 0,  # one worker: nobody to wait for

@@ -1,50 +1,44 @@
-"""One Kafka broker in KRaft mode, from jars by Maven coordinates, on a small heap."""
+"""A Kafka broker in KRaft mode, from jars by Maven coordinates, on a small heap: alone, or one of three."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import subprocess
-import uuid
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
+from nova_feed.local import jvm
+from nova_feed.local.cluster import Cluster, Node
 from nova_feed.local.java_parts import KAFKA
 from nova_feed.local.ports import LOOPBACK
 from nova_feed.local.service import Command, Managed, ServiceError
 
-JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-Djava.awt.headless=true")
-HEAP = "-Xmx400m"
-_LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
-<Configuration status="WARN"><Appenders><Console name="out" target="SYSTEM_OUT">
-<PatternLayout pattern="%d{{ISO8601}} %-5p %c{{1}} %m%n"/></Console></Appenders>
-<Loggers>{quiet}<Root level="{level}"><AppenderRef ref="out"/></Root></Loggers></Configuration>
-"""
+HEAP_MIB = {1: 400, 3: 256}  # of each broker, by how many there are
 
 
 class Kafka(Managed):
-    """The log. Broker and controller in one process, loopback only."""
+    """The log, or one of its copies. Broker and controller in one process, loopback only."""
 
     start_deadline_s = 90
 
-    def __init__(self, home: Path, port: int, controller_port: int, java: Path, class_path: str) -> None:
-        self.port, self.controller_port = port, controller_port
+    def __init__(self, home: Path, node: Node, cluster: Cluster, java: Path, class_path: str) -> None:
+        self.node, self.cluster = node, cluster
         self.java, self.class_path = java, class_path
-        url = f"{LOOPBACK}:{port}"
-        super().__init__("kafka", url, home, lambda: version(url))
+        super().__init__(node.name, node.url, home, partial(version, node.url, KAFKA))
 
     def init(self) -> None:
         super().init()
-        (self.folder / "server.properties").write_text(self._properties())
-        write_log4j(self.folder, level="WARN")
+        (self.folder / "server.properties").write_text(self.properties())
+        jvm.prepare(self.folder, level="WARN")
         if not (self.folder / "data" / "formatted").exists():
             self._format()
             (self.folder / "data" / "formatted").touch()
 
     def _format(self) -> None:
         argv = (*self._java(), "kafka.tools.StorageTool", "format", "--ignore-formatted",
-                "-t", cluster_id(), "-c", str(self.folder / "server.properties"))  # fmt: skip
+                "-t", self.cluster.id, "-c", str(self.folder / "server.properties"))  # fmt: skip
         done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
         if done.returncode != 0:
             raise ServiceError(f"kafka-storage format failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -53,27 +47,37 @@ class Kafka(Managed):
         return Command((*self._java(), "kafka.Kafka", str(self.folder / "server.properties")))
 
     def _java(self) -> tuple[str, ...]:
-        return (str(self.java), *JVM, HEAP, *log4j_option(self.folder), "-cp", self.class_path)
+        return (str(self.java), *jvm.options(self.folder, HEAP_MIB[self.cluster.copies]), "-cp", self.class_path)
 
-    def _properties(self) -> str:
+    def properties(self) -> str:
+        """Its configuration file."""
+        copies, controller = self.cluster.copies, self.node.controller_port
+        in_sync = min(2, copies)  # of three, one may be away
         return "\n".join(f"{key}={value}" for key, value in {
             "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@{LOOPBACK}:{self.controller_port}",
-            "listeners": f"BROKER://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self.controller_port}",
-            "advertised.listeners": f"BROKER://{LOOPBACK}:{self.port}",
+            "node.id": self.node.number,
+            "controller.quorum.voters": ",".join(
+                f"{node.number}@{LOOPBACK}:{node.controller_port}" for node in self.cluster.nodes
+            ),
+            "listeners": f"BROKER://{self.url},CONTROLLER://{LOOPBACK}:{controller}",
+            "advertised.listeners": f"BROKER://{self.url}",
             "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "BROKER",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": self.folder / "data",
             "auto.create.topics.enable": "false",
-            "offsets.topic.replication.factor": 1,
+            "default.replication.factor": copies,  # which is what Connect asks for, too
+            "min.insync.replicas": in_sync,
+            "offsets.topic.replication.factor": copies,
             "offsets.topic.num.partitions": 4,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": in_sync,
             "transaction.state.log.num.partitions": 4,
-            "share.coordinator.state.topic.replication.factor": 1,
-            "share.coordinator.state.topic.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": copies,
+            "share.coordinator.state.topic.min.isr": in_sync,
+            # A broker that was killed counts as there for this long: it leads its partitions, and cannot come back.
+            "broker.session.timeout.ms": 4_000,
+            "broker.heartbeat.interval.ms": 1_000,
             "group.initial.rebalance.delay.ms": 0,  # saves 3 s at every start
             "log.cleaner.dedupe.buffer.size": 16_777_216,
             "log.segment.bytes": 67_108_864,
@@ -84,29 +88,12 @@ class Kafka(Managed):
         }.items()) + "\n"  # fmt: skip
 
 
-def cluster_id() -> str:
-    """A random id, 16 bytes as base64url; none that starts with a dash, which the tool takes for an option."""
-    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
-        continue
-    return made
-
-
-def write_log4j(folder: Path, level: str, quiet: tuple[str, ...] = ()) -> None:
-    """Write the log4j2 file both Java servers use."""
-    loggers = "".join(f'<Logger name="{name}" level="ERROR"/>' for name in quiet)
-    (folder / "log4j2.xml").write_text(_LOG4J.format(level=level, quiet=loggers))
-
-
-def log4j_option(folder: Path) -> tuple[str, ...]:
-    """The JVM option that names that file."""
-    return (f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}",)
-
-
-async def version(brokers: str) -> str:
-    """Ask the cluster for its brokers. Raises KafkaException when none answers within 3 s."""
+async def version(brokers: str, known: str = "cluster") -> str:
+    """``known``, once a broker has answered, which tells nobody its version. Raises KafkaException after 3 s."""
 
     def ask() -> str:
         admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0, "socket.connection.setup.timeout.ms": 3000})
-        return f"{KAFKA if len(admin.list_topics(timeout=3).brokers) == 1 else 'cluster'}"
+        admin.list_topics(timeout=3)
+        return known
 
     return await asyncio.to_thread(ask)

@@ -13,12 +13,13 @@ from nova_feed.local import java_parts, kafka
 from nova_feed.local.app import LIMITS, App
 from nova_feed.local.clickhouse_part import ClickHouse
 from nova_feed.local.clickhouse_part import version as clickhouse_version
+from nova_feed.local.cluster import Cluster, make
 from nova_feed.local.observers import Alertmanager, Prometheus
 from nova_feed.local.ports import LOOPBACK, PortBook
 from nova_feed.local.postgres import Postgres
 from nova_feed.local.postgres import version as postgres_version
 from nova_feed.local.secrets import Secrets
-from nova_feed.local.service import External, Managed, Service, until_ready
+from nova_feed.local.service import External, Service, until_ready
 from nova_feed.local.valkey import Valkey
 from nova_feed.local.valkey import version as valkey_version
 
@@ -29,11 +30,15 @@ METRICS = "metrics"
 
 
 class Stack:
-    """All parts below one home folder. A part whose URL is set in ``environ`` is somebody else's and only asked."""
+    """All parts below one home folder. A part whose URL is set in ``environ`` is somebody else's and only asked.
+
+    ``brokers``: how many Kafka has when it is ours, the number that ``cluster.brokers_of`` gave.
+    """
 
     def __init__(
-        self, home: Path, *, environ: Mapping[str, str] = os.environ, port: int | None = None, observe: bool = False
-    ) -> None:
+        self, home: Path, brokers: int, *,
+        environ: Mapping[str, str] = os.environ, port: int | None = None, observe: bool = False,
+    ) -> None:  # fmt: skip
         self.home = home.absolute()
         self.home.mkdir(parents=True, exist_ok=True)
         self.secrets = Secrets(self.home / "secrets.json")
@@ -41,17 +46,17 @@ class Stack:
         self._environ = environ
         self._api_port = self.ports.claim("api", preferred=port or 8080, exact=port is not None)
         self._admin_port = self.ports.claim("admin", preferred=8081)
+        self._cluster: Cluster | None = None if self._external("kafka") else make(self.home, brokers, self.ports)
         self.servers: dict[str, Service] = {}
         self.apps: dict[str, App] = {}
         self.observers: dict[str, Service] = self._observers() if observe else {}
 
     def build(self, progress: java_parts.Progress) -> None:
         """Decide every part; fetches the Java parts when Kafka or Connect is ours. Raises NovaError."""
-        makers: dict[str, Callable[[], Service]] = {
-            "postgres": self._postgres, "valkey": self._valkey, "clickhouse": self._clickhouse,
-            "kafka": lambda: self._kafka(progress), "connect": lambda: self._connect(progress),
+        self.servers = {
+            "postgres": self._postgres(), "valkey": self._valkey(), "clickhouse": self._clickhouse(),
+            **self._kafka(progress), "connect": self._connect(progress),
         }  # fmt: skip
-        self.servers = {name: make() for name, make in makers.items()}
         environment = self.environment()
         ports = {"api": self._api_port, "worker": self._admin_port}
         self.apps = {
@@ -60,12 +65,19 @@ class Stack:
         }
 
     @property
+    def brokers(self) -> dict[str, str]:
+        """Of Kafka, each process by name, and where it is; all brokers of somebody else's are one part."""
+        if self._cluster is None:
+            return {"kafka": self._external("kafka") or ""}
+        return {node.name: node.url for node in self._cluster.nodes}
+
+    @property
     def parts(self) -> dict[str, Service]:
         """Every part, in the order in which they start."""
         return {**self.servers, **self.apps, **self.observers}
 
     async def start_servers(self, say: Say) -> dict[str, str]:
-        """Start the five servers, those that wait for nobody at once; return their versions. Raises ServiceError."""
+        """Start the servers, those that wait for nobody at once; return their versions. Raises ServiceError."""
 
         async def up(name: str, *after: asyncio.Task[str]) -> str:
             await asyncio.gather(*after)
@@ -74,8 +86,8 @@ class Stack:
             return version
 
         async with asyncio.TaskGroup() as group:
-            started = {name: group.create_task(up(name)) for name in ("postgres", "valkey", "clickhouse", "kafka")}
-            started["connect"] = group.create_task(up("connect", started["kafka"]))
+            started = {name: group.create_task(up(name)) for name in self.servers if name != "connect"}
+            started["connect"] = group.create_task(up("connect", *(started[name] for name in self.brokers)))
         return {name: task.result() for name, task in started.items()}
 
     async def start_observers(self, say: Say) -> dict[str, str]:
@@ -93,12 +105,12 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What our processes are told, as environment variables."""
-        urls = {EXTERNAL[name]: server.url for name, server in self.servers.items()}
-        local_kafka = isinstance(self.servers["kafka"], Managed)
+        urls = {EXTERNAL[name]: server.url for name, server in self.servers.items() if name not in self.brokers}
+        theirs = self._environ.get("NOVA_KAFKA_REPLICATION", "3")
         return {
-            **urls, **self.secrets.environment(),
+            **urls, "KAFKA_BROKERS": ",".join(self.brokers.values()), **self.secrets.environment(),
             "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
-            "NOVA_KAFKA_REPLICATION": "1" if local_kafka else self._environ.get("NOVA_KAFKA_REPLICATION", "3"),
+            "NOVA_KAFKA_REPLICATION": str(self._cluster.copies) if self._cluster else theirs,
             "NOVA_CANARY_URL": self._environ.get("NOVA_CANARY_URL", f"http://{LOOPBACK}:{self._api_port}"),
             **{name: self._environ.get(name, most) for name, most in LIMITS.items()},
         }  # fmt: skip
@@ -137,19 +149,19 @@ class Stack:
             return External("clickhouse", url, lambda: clickhouse_version(url))
         return ClickHouse(self.home, self.ports.claim("clickhouse"))
 
-    def _kafka(self, progress: java_parts.Progress) -> Service:
-        url = self._external("kafka")
-        if url:
-            return External("kafka", url, lambda: kafka.version(url))
-        ports = self.ports.claim("kafka"), self.ports.claim("kafka controller")
-        return kafka.Kafka(self.home, *ports, java_parts.find_java(), java_parts.class_path(java_parts.MAVEN, progress))
+    def _kafka(self, progress: java_parts.Progress) -> dict[str, Service]:
+        cluster = self._cluster
+        if cluster is None:
+            [(name, url)] = self.brokers.items()
+            return {name: External(name, url, lambda: kafka.version(url))}
+        java, class_path = java_parts.find_java(), java_parts.class_path(java_parts.MAVEN, progress)
+        return {node.name: kafka.Kafka(self.home, node, cluster, java, class_path) for node in cluster.nodes}
 
     def _connect(self, progress: java_parts.Progress) -> Service:
         url = self._external("connect")
         if url:
             return External("connect", url, lambda: connect_part.version(url))
-        # Made after PostgreSQL and Kafka: it is told where they are.
-        brokers = self._external("kafka") or f"{LOOPBACK}:{self.ports.claim('kafka')}"
+        brokers = ",".join(self.brokers.values())
         postgres = self._external("postgres") or Postgres(self.home, self.ports.claim("postgres")).url
         return connect_part.Connect(
             self.home, self.ports.claim("connect"), brokers, java_parts.find_java(),

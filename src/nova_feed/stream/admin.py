@@ -45,7 +45,7 @@ def _ensure(brokers: str, replication: int, topics: tuple[Topic, ...]) -> list[s
                 "row versions are offsets, so a topic's partition count never changes; make a new generation instead"
             )
     missing = [topic for topic in topics if topic.name not in present]
-    asked = [NewTopic(t.name, t.partitions, replication, config=t.config()) for t in missing]
+    asked = [NewTopic(t.name, t.partitions, replication, config=t.config(replication)) for t in missing]
     for name, future in admin.create_topics(asked).items() if asked else ():
         try:
             future.result(30)
