@@ -114,18 +114,28 @@ async def test_the_relay_sends_what_a_crash_left_within_the_trace_of_its_request
 
 async def test_a_page_is_traced_with_what_it_asked_and_by_its_route(stack: LocalStack, collector: Collector) -> None:
     asked = {path: caller() for path in (f"{FEED}?limit=7", "/api/v1/nothing?secret=42", FEED)}
-    with own_api(stack, NOVA_OTEL_ENDPOINT=collector.url, NOVA_OTEL_RATIO="0", WORKER_CONCURRENCY="1") as url:
+    odd = [caller(), caller()]
+    with own_api(
+        stack, NOVA_OTEL_ENDPOINT=collector.url, NOVA_OTEL_RATIO="0", WORKER_CONCURRENCY="1",
+        NOVA_CORS_ORIGINS="https://app.example",
+    ) as url:  # fmt: skip
         async with httpx.AsyncClient(base_url=url, timeout=10) as api:
             for path, (_, _, header) in asked.items():
                 await api.get(path, headers=header | {"Authorization": f"Bearer {stack.token(3)}"})
+            await api.request("SECRET42", "/x", headers=odd[0][2])
+            asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+            assert (await api.options("/any/user/42", headers=odd[1][2] | asks)).status_code == 200
         # Ended, an API process sends what it still has.
     [ranked, absent, again] = [collector.of(trace_id) for trace_id, _, _ in asked.values()]
+    strange, preflight = (collector.of(trace_id) for trace_id, _, _ in odd)
     server = ranked[f"GET {FEED}"]
     assert server.attributes["http.response.status_code"] == "200"
     assert {"candidates", "rules"} <= set(ranked)
     assert _ancestors(ranked["rules"], ranked)[-1] == server
     assert absent["GET"].attributes == {"http.request.method": "GET", "http.response.status_code": "404"}
     assert f"GET {FEED}" in again
+    assert set(strange) == {"_OTHER"}
+    assert set(preflight) == {"OPTIONS"}
     assert "42" not in json.dumps([[span.name, span.attributes] for span in collector.spans])
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import socket
+import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 
+from nova_feed.feed.coalesce import Coalescer
 from nova_feed.ops import tracing
 from tests.collector import Collector
 
@@ -76,3 +80,42 @@ def test_a_span_of_several_parents_is_linked_to_all(collector: Collector) -> Non
     [span] = collector.spans
     assert (span.parent_id, span.links) == ("", (PARENT, "00f067aa0ba902b7"))
     assert span.trace_id != TRACE
+
+
+def test_a_collector_that_hangs_holds_up_the_end_for_some_seconds_at_most() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stop = tracing.start(f"http://127.0.0.1:{silent.getsockname()[1]}", 1.0, "test")
+        for _ in range(2_000):
+            tracing.begin("waits", "server").end()
+        began = time.monotonic()
+        stop()
+        assert time.monotonic() - began < 6
+
+
+async def test_a_batch_belongs_to_the_trace_of_its_own_first_caller(collector: Collector) -> None:
+    """Not to that of the batch before, after which it begins."""
+    stop = tracing.start(collector.url, 1.0, "test")
+    open_ = asyncio.Event()
+
+    async def load(asked: Sequence[str]) -> dict[str, str]:
+        with tracing.span(f"load {asked[0]}"):
+            await open_.wait()
+        return {one: one for one in asked}
+
+    coalescer = Coalescer[str, str](load, at_once=1)
+
+    async def ask(name: str) -> None:
+        span = tracing.begin(name, "server")
+        with tracing.within(span):
+            await coalescer.get(name)
+        span.end()
+
+    asking = [asyncio.create_task(ask(name)) for name in ("first", "second")]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    open_.set()
+    await asyncio.gather(*asking)
+    await asyncio.to_thread(stop)
+    found = {span.name: span for span in collector.spans}
+    for name in ("first", "second"):
+        assert found[f"load {name}"].parent_id == found[name].span_id

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextvars import Context, copy_context
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -23,6 +24,7 @@ class Coalescer(Generic[K, T]):
         self._load, self._most, self._at_once = load, most, at_once
         self._waiting: dict[K, asyncio.Future[T]] = {}
         self._loading: dict[K, asyncio.Future[T]] = {}
+        self._asking: dict[K, Context] = {}  # of whoever asked first: what a batch logs and traces is its first one's
         self._batches: dict[asyncio.Task[None], float] = {}  # and when they began
 
     async def get(self, asked: K) -> T:
@@ -33,6 +35,7 @@ class Coalescer(Generic[K, T]):
         future = self._waiting.get(asked) or self._loading.get(asked)
         if future is None:
             future = self._waiting[asked] = asyncio.get_running_loop().create_future()
+            self._asking[asked] = copy_context()
             self._start()
         return await asyncio.shield(future)
 
@@ -47,7 +50,8 @@ class Coalescer(Generic[K, T]):
             batch = dict(list(self._waiting.items())[: self._most])
             for asked in batch:
                 self._loading[asked] = self._waiting.pop(asked)
-            task = asyncio.create_task(self._run(batch))
+            contexts = [self._asking.pop(asked) for asked in batch]
+            task = asyncio.create_task(self._run(batch), context=contexts[0])
             self._batches[task] = asyncio.get_running_loop().time()
             task.add_done_callback(self._finished)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -44,7 +45,7 @@ class OtelTracer:
 
     def span(self, name: str, kind: Kind, attributes: dict[str, Value]) -> AbstractContextManager[object]:
         """A child of the current span. An exception is recorded by its kind alone: its text may tell too much."""
-        if not trace.get_current_span().get_span_context().is_valid:
+        if not trace.get_current_span().is_recording():
             return nullcontext()
         return _Block(self._tracer, name, kind, attributes)
 
@@ -68,8 +69,10 @@ class OtelTracer:
 
     def stop(self) -> None:
         """Send what is left, for some seconds at most."""
-        self._provider.force_flush(TIMEOUT_S * 1_000)
-        self._provider.shutdown()
+        # Neither shutdown nor force_flush is bounded by the exporter's timeout when many batches wait.
+        ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(TIMEOUT_S)
 
 
 class _Open:

@@ -64,7 +64,10 @@ _tracer: Tracer | None = None
 
 def available() -> bool:
     """Whether the extra ``otel`` is installed."""
-    return find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
+    try:
+        return all(find_spec(name) for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"))
+    except ModuleNotFoundError:  # of what they lie in
+        return False
 
 
 def start(endpoint: str, ratio: float, service: str) -> Callable[[], None]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nova_feed.ops import tracing
+from nova_feed.serving.hot import PATH
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
 class Traced:
@@ -17,7 +20,7 @@ class Traced:
         if scope["type"] != "http" or not tracing.on():
             await self._app(scope, receive, send)
             return
-        method, status = scope["method"], 500
+        method, status = scope["method"] if scope["method"] in _METHODS else "_OTHER", 500
         parents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
         # Two are none: W3C Trace Context has one.
         span = tracing.begin(method, "server", parents if len(parents) == 1 else (), http__request__method=method)
@@ -32,18 +35,18 @@ class Traced:
             with tracing.within(span):
                 await self._app(scope, receive, send_seen)
         finally:
-            route = _route(scope, status)
+            route = _route(scope)
             if route:
                 span.set(f"{method} {route}", http__route=route)
             span.set(http__response__status_code=status)
             span.end(str(status) if status >= 500 else "")
 
 
-def _route(scope: Scope, status: int) -> str:
-    """The template of the path. (What was answered from memory has no endpoint, and exactly one path.)"""
-    if scope.get("endpoint") is None:
-        return str(scope["path"]) if status == 200 else ""
+def _route(scope: Scope) -> str:
+    """The template of the path; empty where nothing was routed. (Pages from memory are not, and have one path.)"""
     path = str(scope["path"])
+    if scope.get("endpoint") is None:
+        return path if path == PATH else ""
     for name, value in scope.get("path_params", {}).items():
         path = path.replace(f"/{value}", f"/{{{name}}}", 1)
     return path
