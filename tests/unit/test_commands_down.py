@@ -34,8 +34,13 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(home: Path) -> Iterator[Start]:
-    """Starts something in place of a part, and returns when it is up."""
+    """Starts something in place of a part, and returns when it is up.
+
+    A shell cannot trap a signal that it was born to ignore, and what a script starts with ``&`` ignores SIGINT, this
+    test included. (PostgreSQL, which it stands for, takes the signal however it was started.)
+    """
     started = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def one(part: str) -> Process:
         process = Process(home / "run" / f"{part}.pid", home / "logs" / f"{part}.log")
@@ -50,6 +55,7 @@ def start(home: Path) -> Iterator[Start]:
     yield one
     for process in started:
         process.end(signal.SIGKILL, 5)
+    signal.signal(signal.SIGINT, before)
 
 
 def said(command: Callable[[Path, Console], None], home: Path) -> str:
