@@ -55,6 +55,7 @@ from nova_feed.serving.charge import limits
 from nova_feed.serving.debug_routes import DEBUG_ROUTES
 from nova_feed.serving.hot import PATH
 from nova_feed.serving.keys import key_source
+from nova_feed.serving.sample_routes import SAMPLE_ROUTES
 from nova_feed.serving.state import Admin, ApiState
 from nova_feed.settings import Settings
 from nova_feed.store.client import Store
@@ -307,6 +308,7 @@ def _admin(settings: Settings, clients: Clients, clock: Clock) -> Admin:
         measures=PostMeasures(clients.reads, clients.store),
         lag=lambda: levels.lag_or_none(lag),
         outbox=lambda: levels.pending_or_none(clients.reads, clock.now_ms()),
+        write=lambda sql, values: clients.postgres.fetchval(sql, *values, timeout=2),
     )
 
 
@@ -347,7 +349,7 @@ def api_app(settings: Settings, host: str) -> Starlette:
 def admin_app(settings: Settings) -> Starlette:
     """The application on the admin listener: all of the API, and what only the scope ``admin`` may ask for."""
     clock, host = SystemClock(), settings.admin_host
-    routes = [*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI]
+    routes = [*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI, *(SAMPLE_ROUTES if settings.sample_writes else ())]
     return create_app(lambda: open_api(settings, clock, host=host, name="nova admin", admin=True), clock, more=routes)
 
 

@@ -95,6 +95,12 @@ class Settings(BaseModel):
         validation_alias=_env("NOVA_ADMIN_PORT"),
         description="Port of the admin listener.",
     )
+    sample_writes: bool = Field(
+        default=False,
+        validation_alias=_env("NOVA_SAMPLE_WRITES"),
+        description="Lets /admin/sample write posts, likes, follows and blocks into the app's tables, for the console"
+        " of a sample network. Never in production.",
+    )
     worker_concurrency: int = Field(
         2, ge=1, le=256, validation_alias=_env("WORKER_CONCURRENCY"), description="API worker processes."
     )

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules, Weights, rank
+from tests.app import App
 from tests.browser import Watched, browser, tab
 from tests.e2e.admin import Operator
 from tests.reader import Json, ReaderOf
@@ -20,7 +21,7 @@ from tests.stack import LocalStack
 pytestmark = pytest.mark.e2e
 VIEWER = 143  # whom no other test lets see or hide anything
 CARDS, FIRST = "#posts > li", "#posts > li:first-child"
-REACHABLE = "button, input, [tabindex='0'], a[href]"
+REACHABLE = "button, input, summary, [tabindex='0'], a[href]"
 RANK_IN_PAGE = """async ([posts, config]) => {
   const { arrange, row } = await import("/console/rank.js");
   return arrange(posts.map(row), config).map((one) => [one.id, one.score]);
@@ -180,6 +181,55 @@ async def test_an_event_that_is_sent_is_seen_to_arrive(opened: Watched) -> None:
     await card.get_by_role("button", name="Hide").click()
     await expect(page.locator(f"#posts > li[data-post='{post}']")).to_have_count(0)
     await expect(page.locator("#arrivals > li").first).to_contain_text("it left the feed (hidden)")
+
+
+async def followees_card(page: Page, at: int = 0) -> tuple[Locator, int, int]:
+    """A post of somebody whom the viewer follows: its card, its id, and its author's."""
+    card = page.locator(CARDS).filter(has=page.get_by_text("followee", exact=True)).nth(at)
+    author = re.search(r"by user (\d+)", await card.inner_text())
+    assert author is not None
+    return card, int(await card.get_attribute("data-post") or 0), int(author[1])
+
+
+async def test_what_the_app_writes_is_seen_to_arrive(opened: Watched, app: App) -> None:
+    page, line = opened.page, opened.page.locator("#arrivals > li").first
+    card, post, author = await followees_card(page, 2)
+    await app.unlike(VIEWER, post)
+    await card.locator("summary").click()
+    await card.get_by_role("button", name="New post").click()
+    await expect(line).to_have_text(re.compile(rf"post by user {author}: written after .*; post \d+ is at place \d+ after"),
+                                    timeout=30_000)  # fmt: skip
+    await card.get_by_role("button", name="Like", exact=True).click()
+    await expect(line).to_have_text(
+        re.compile(rf"like post {post}: written after .*; likes \d+ → \d+ after"), timeout=30_000
+    )
+    await expect(card.locator(".told")).to_contain_text("likes")
+    await card.get_by_role("button", name="Like", exact=True).click()
+    await expect(line).to_contain_text("it was so before")
+    await app.unlike(VIEWER, post)
+
+
+async def test_whom_the_viewer_blocks_is_gone_and_the_keyboard_is_enough_for_it(opened: Watched, app: App) -> None:
+    page = opened.page
+    card, post, author = await followees_card(page, 4)
+    try:
+        await card.locator("summary").focus()
+        await page.keyboard.press("Enter")
+        await card.get_by_role("button", name="Block", exact=True).focus()
+        await page.keyboard.press("Enter")
+        line = page.locator("#arrivals > li").first
+        await expect(line).to_have_text(re.compile(rf"block user {author}: .*it left the feed \(block"), timeout=30_000)
+        await expect(page.locator(CARDS).filter(has_text=f"by user {author} ")).to_have_count(0)
+    finally:
+        await app.run("DELETE FROM blocks WHERE (blocker_id, blocked_id) = ($1, $2)", VIEWER, author)
+
+
+async def test_without_an_operator_nothing_of_the_apps_can_be_written(chromium: Browser, stack: LocalStack) -> None:
+    for listener in ("api_url", "admin_url"):
+        async with tab(chromium) as watched:
+            await watched.page.goto(f"{stack.facts[listener]}/console#token={stack.token(VIEWER)}")
+            await expect(watched.page.locator(CARDS)).to_have_count(20)
+            await expect(watched.page.locator("summary")).to_have_count(0)
 
 
 async def test_everything_is_reached_by_the_keyboard_and_what_has_the_focus_is_seen(opened: Watched) -> None:

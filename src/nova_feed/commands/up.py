@@ -55,7 +55,7 @@ async def run(options: Options, console: Console) -> None:
         brokers = brokers_of(options.home, options.brokers, os.environ)  # refused before anything is touched
         # What a killed supervisor left still listens: ended first, so that every part gets its own port back.
         await asyncio.to_thread(end_leftovers, options.home)
-        stack = Stack(options.home, brokers, port=options.port, observe=options.observe)
+        stack = Stack(options.home, brokers, port=options.port, observe=options.observe, demo=options.demo)
         facts = Facts(options.home / FACTS, {})
         facts.remove()
         try:

@@ -32,18 +32,19 @@ METRICS = "metrics"
 class Stack:
     """All parts below one home folder. A part whose URL is set in ``environ`` is somebody else's and only asked.
 
-    ``brokers``: how many Kafka has when it is ours, the number that ``cluster.brokers_of`` gave.
+    ``brokers``: how many Kafka has when it is ours, the number that ``cluster.brokers_of`` gave. ``demo``: whether the
+    app is the sample network, which the console may write for.
     """
 
     def __init__(
         self, home: Path, brokers: int, *,
-        environ: Mapping[str, str] = os.environ, port: int | None = None, observe: bool = False,
+        environ: Mapping[str, str] = os.environ, port: int | None = None, observe: bool = False, demo: bool = False,
     ) -> None:  # fmt: skip
         self.home = home.absolute()
         self.home.mkdir(parents=True, exist_ok=True)
         self.secrets = Secrets(self.home / "secrets.json")
         self.ports = PortBook(self.home / "ports.json")
-        self._environ = environ
+        self._environ, self._demo = environ, demo
         self._api_port = self.ports.claim("api", preferred=port or 8080, exact=port is not None)
         self._admin_port = self.ports.claim("admin", preferred=8081)
         self._cluster: Cluster | None = None if self._external("kafka") else make(self.home, brokers, self.ports)
@@ -112,6 +113,7 @@ class Stack:
             "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
             "NOVA_KAFKA_REPLICATION": str(self._cluster.copies) if self._cluster else theirs,
             "NOVA_CANARY_URL": self._environ.get("NOVA_CANARY_URL", f"http://{LOOPBACK}:{self._api_port}"),
+            "NOVA_SAMPLE_WRITES": self._environ.get("NOVA_SAMPLE_WRITES", str(self._demo).lower()),
             **{name: self._environ.get(name, most) for name, most in LIMITS.items()},
         }  # fmt: skip
 

@@ -20,7 +20,8 @@ from nova_feed.serving.query import LONGEST_NOTE, MOST_VERSIONS, VERSIONS
 _BODIES = (
     admin_schemas.FlagsResponse, admin_schemas.ConfigResponse, admin_schemas.HistoryResponse,
     admin_schemas.RuntimeResponse, admin_schemas.RollbackRequest, admin_schemas.CachedFeedResponse,
-    admin_schemas.PostMeasuresResponse, admin_schemas.SystemStateResponse, schemas.Problem,
+    admin_schemas.PostMeasuresResponse, admin_schemas.SystemStateResponse, admin_schemas.SampleRequest,
+    admin_schemas.SampleResponse, admin_schemas.SampleWrites, schemas.Problem,
 )  # fmt: skip
 _PROBLEMS = {
     "400": "Invalid input.", "401": "No valid token.", "403": "The token lacks the scope admin.",
@@ -93,6 +94,13 @@ def _admin_paths() -> dict[str, Any]:
         "/admin/runtime/rollback": {"post": _operation(
             "rollback", "Come back to what an earlier version said, as a new version.", "RuntimeResponse",
             (*_WRITE, "404"), parameters=[_IF_MATCH, note], requestBody=_body(_ref("RollbackRequest")))},
+        "/admin/sample": {
+            "get": _operation("sample_writes", "What can be written into a sample network; 404 where none is.",
+                              "SampleWrites", (*_READ, "404")),
+            "post": _operation("sample", "Write as the sample network's app does; 404 where none is.", "SampleResponse",
+                               ("400", "401", "403", "404", "408", "413", "415", "503"),
+                               requestBody=_body(_ref("SampleRequest"))),
+        },
     }  # fmt: skip
 
 

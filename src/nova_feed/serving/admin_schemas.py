@@ -55,6 +55,27 @@ class RollbackRequest(msgspec.Struct, forbid_unknown_fields=True):
     version: int
 
 
+class SampleRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A write of the app's: by ``user_id``, of a post or to a person (``target_id``); a new post has no target."""
+
+    write: str
+    user_id: int
+    target_id: int | None = None
+
+
+class SampleResponse(msgspec.Struct):
+    """``changed``: whether it was not so before. ``id``: of the new post, else the target's."""
+
+    changed: bool
+    id: int | None
+
+
+class SampleWrites(msgspec.Struct):
+    """What can be written here."""
+
+    writes: list[str]
+
+
 class CachedPost(msgspec.Struct):
     """One row of a list."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -33,7 +33,7 @@ class Admin:
     """What the admin listener has besides.
 
     ``lag()``: consumer group -> topic -> records before it; ``outbox()``: events not published yet, and the age of the
-    oldest in seconds. None: nobody answered.
+    oldest in seconds. None: nobody answered. ``write(sql, values)``: what a statement of the sample app returns.
     """
 
     changes: Changes
@@ -42,6 +42,7 @@ class Admin:
     measures: PostMeasures
     lag: Callable[[], Awaitable[Mapping[str, dict[str, int] | None]]]
     outbox: Callable[[], Awaitable[tuple[int | None, float | None]]]
+    write: Callable[[str, Sequence[int]], Awaitable[int | None]]
 
 
 @dataclass(slots=True)

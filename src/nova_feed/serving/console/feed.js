@@ -1,6 +1,6 @@
 // The feed as its viewer sees it: bars of three terms, where each post came from, what became of an event.
 
-import { Refused, ask, send, tokens } from "./api.js";
+import { Refused, ask, operate, read, send, tokens } from "./api.js";
 import { ago, at, clock, every, fill, make, time, words } from "./dom.js";
 import { trouble } from "./trouble.js";
 
@@ -10,15 +10,26 @@ const POLL_MS = 250;
 const PATIENCE_MS = 30_000;
 let shown = null; // the newest page
 let largest = 1;
+let writes = []; // what the app's side can do here: something on the admin listener of a sample network
 
 export async function load() {
   if (!tokens.viewer) return;
   await trouble(async () => {
+    writes = await sample();
     const page = await ask(`/api/v1/feed?limit=${PAGE}&explain=true`);
     largest = Math.max(1e-9, ...page.posts.map((post) => post.score));
     fill(at("posts"));
     show(page);
   });
+}
+
+async function sample() {
+  try {
+    return tokens.operator ? (await operate("/admin/sample")).body.writes : [];
+  } catch (error) {
+    if (error instanceof Refused) return []; // no sample network, or no operator of it
+    throw error;
+  }
 }
 
 async function more() {
@@ -66,7 +77,19 @@ function card(post) {
       make("p", { className: "marks" }, ...marks), make("p", { className: "told" })),
     make("div", { className: "actions", role: "group", aria: { label: `post ${id}` } },
       button("Share", () => watch(id, "share")), button("Seen", () => watch(id, "impression")),
-      button("Hide", () => watch(id, "hide")), button("Why", () => why(id, true))));
+      button("Hide", () => watch(id, "hide")), button("Why", () => why(id, true)),
+      writes.length ? app(post, button) : null));
+}
+
+/** What the app would write: as the viewer about the post and its author, and a post as the author. */
+function app({ post_id: id, author_id: author }, button) {
+  const viewer = read(tokens.viewer).sub;
+  const about = (write, target) => () => put(`${write} ${target === id ? "post" : "user"} ${target}`, write, viewer, target, id);
+  return make("details", { className: "app" }, make("summary", { aria: { label: `App: post ${id}` } }, "App"),
+    button("Like", about("like", id)), button("Unlike", about("unlike", id)),
+    button("Follow", about("follow", author)), button("Unfollow", about("unfollow", author)),
+    button("Block", about("block", author)), button("Unblock", about("unblock", author)),
+    button("New post", () => put(`post by user ${author}`, "post", author)));
 }
 
 const mark = (text, title) => make("span", { className: "chip mark", title }, text);
@@ -87,22 +110,35 @@ const sum = ({ explanation, score }) => make("p", { className: "sum" },
     make("span", { className: "only-read" }, ` ${name}`)]),
   ` = `, make("b", {}, score.toFixed(3)));
 
-/** Send an event, and tell when the ranker knows it: what was asked for last is told first. */
-async function watch(id, action) {
+/** Send an event, and tell when the ranker knows it. */
+const watch = (id, action) => arrival(`${action} of post ${id}`, action, id, async () => ({ said: await send(id, action), id }));
+
+/** Write a row of the app's, and tell when the ranker knows it; a new post is looked for itself. */
+function put(name, write, user, target = null, id = null) {
+  const body = { write, user_id: Number(user), ...(target === null ? {} : { target_id: target }) };
+  return arrival(name, write, id, async () => {
+    const { changed, id: made } = (await operate("/admin/sample", "POST", body)).body;
+    return { said: changed ? "written" : "it was so before", id: id ?? made, over: !changed };
+  });
+}
+
+/** Do something, and tell when the ranker knows it: what was asked for last is told first. */
+async function arrival(name, action, about, act) {
   const line = make("li");
   const say = (text) => {
-    line.textContent = `${action} of post ${id}: ${text}`;
-    const told = document.querySelector(`li[data-post="${id}"] .told`);
-    if (told) told.textContent = `${action}: ${text}`;
+    line.textContent = `${name}: ${text}`;
+    const told = document.querySelector(`li[data-post="${about}"] .told`);
+    if (told) told.textContent = `${name}: ${text}`;
   };
   at("arrivals").prepend(line);
   while (at("arrivals").children.length > 8) at("arrivals").lastChild.remove();
   await trouble(async () => {
     say("sent …");
-    const before = await ask(`/api/v1/feed/why-not?post_id=${id}`);
+    const before = about === null ? null : await ask(`/api/v1/feed/why-not?post_id=${about}`);
     const start = performance.now();
-    const fate = await send(id, action);
-    const accepted = `${fate} after ${time(performance.now() - start)}`;
+    const { said, id, over } = await act();
+    const accepted = `${said} after ${time(performance.now() - start)}`;
+    if (over) return say(accepted);
     say(`${accepted}, waiting for the ranker …`);
     let told = null;
     while (!told && performance.now() - start < PATIENCE_MS) {
@@ -110,19 +146,23 @@ async function watch(id, action) {
       if (!told) await new Promise((done) => setTimeout(done, POLL_MS));
     }
     const took = time(performance.now() - start);
-    say(told ? `${accepted}; ${told} after ${took}` : `${accepted}; not seen within ${took}`);
+    say(told ? `${accepted}; ${told} after ${took}` : `${accepted}; not seen within ${took}: the pipeline says where it stands`);
     if (told && action === "hide") document.querySelector(`li[data-post="${id}"]`)?.remove();
+    if (told && action === "block") await load();
   });
 }
 
 /** What an event did to a post, in words; null: nothing yet. */
 function difference(action, before, after) {
+  if (before === null) return after.standing === "listed" ? `post ${after.post_id} is at place ${after.position + 1}` : null;
   if (after.standing !== before.standing || after.rule !== before.rule) {
     return after.standing === "listed" ? after.reason : `it left the feed (${after.rule ?? after.standing})`;
   }
-  const name = { share: "shares", impression: "exposures" }[action];
+  const name = { share: "shares", impression: "exposures", like: "likes", unlike: "likes" }[action];
   const [was, is] = [before, after].map((found) => found.explanation?.inputs[name]);
-  return name && is > was ? `${name} ${was} → ${is}` : null;
+  if (name) return (action === "unlike" ? is < was : is > was) ? `${name} ${was} → ${is}` : null;
+  const [followed, follows] = [before, after].map((found) => found.sources.includes("followee"));
+  return followed !== follows ? `its sources are ${after.sources.join(", ") || "none"}` : null;
 }
 
 /** Where a post stands, or why it does not; `bring` the answer into sight, which stands below the list on a phone. */
