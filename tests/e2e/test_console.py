@@ -197,25 +197,24 @@ async def test_what_the_app_writes_is_seen_to_arrive(opened: Watched, app: App) 
     await app.unlike(VIEWER, post)
     await card.locator("summary").click()
     await card.get_by_role("button", name="New post").click()
-    await expect(line).to_have_text(re.compile(rf"post by user {author}: written after .*; post \d+ is at place \d+ after"),
-                                    timeout=30_000)  # fmt: skip
-    await card.get_by_role("button", name="Like", exact=True).click()
-    await expect(line).to_have_text(
-        re.compile(rf"like post {post}: written after .*; likes \d+ → \d+ after"), timeout=30_000
-    )
+    arrived = rf"post by user {author}: written after .*; post \d+ is at place \d+ after"
+    await expect(line).to_have_text(re.compile(arrived), timeout=30_000)
+    await card.locator("button", has_text=re.compile("^Like$")).click()
+    liked = rf"like post {post}: written after .*; likes \d+ → \d+ after"
+    await expect(line).to_have_text(re.compile(liked), timeout=30_000)
     await expect(card.locator(".told")).to_contain_text("likes")
-    await card.get_by_role("button", name="Like", exact=True).click()
+    await card.locator("button", has_text=re.compile("^Like$")).click()
     await expect(line).to_contain_text("it was so before")
     await app.unlike(VIEWER, post)
 
 
 async def test_whom_the_viewer_blocks_is_gone_and_the_keyboard_is_enough_for_it(opened: Watched, app: App) -> None:
     page = opened.page
-    card, post, author = await followees_card(page, 4)
+    card, _, author = await followees_card(page, 4)
     try:
         await card.locator("summary").focus()
         await page.keyboard.press("Enter")
-        await card.get_by_role("button", name="Block", exact=True).focus()
+        await card.locator("button", has_text=re.compile("^Block$")).focus()
         await page.keyboard.press("Enter")
         line = page.locator("#arrivals > li").first
         await expect(line).to_have_text(re.compile(rf"block user {author}: .*it left the feed \(block"), timeout=30_000)
