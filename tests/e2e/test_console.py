@@ -264,6 +264,14 @@ async def test_nothing_is_wider_than_the_window(chromium: Browser, stack: LocalS
             await view(page, name)
             await expect(page.locator(f"#{name.lower()} li").first).to_be_attached()
             assert await page.evaluate(WIDER) == 0, name
+        await view(page, "Feed")
+        title = page.locator(CARDS).nth(1).locator(".title")
+        await expect(title).to_be_visible()
+        before = await title.bounding_box()
+        await page.locator(CARDS).nth(1).locator("summary").click()
+        await expect(page.locator(CARDS).nth(1).locator(".app button").last).to_be_visible()
+        assert await page.evaluate(WIDER) == 0
+        assert await title.bounding_box() == before
 
 
 async def test_on_the_listener_of_the_api_it_shows_feeds_and_says_where_the_rest_is(

@@ -9,9 +9,10 @@ from nova_feed.serving.admin_openapi import ADMIN_OPENAPI, admin_document
 from nova_feed.serving.admin_routes import ADMIN_ROUTES
 from nova_feed.serving.app import ROUTES
 from nova_feed.serving.debug_routes import DEBUG_ROUTES
+from nova_feed.serving.sample_routes import SAMPLE_ROUTES
 from tests.unit.test_serving_openapi import references
 
-BESIDES = (*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI)
+BESIDES = (*ADMIN_ROUTES, *DEBUG_ROUTES, *SAMPLE_ROUTES, ADMIN_OPENAPI)
 
 
 def operations() -> list[dict[str, Any]]:

@@ -77,8 +77,8 @@ function card(post) {
       make("p", { className: "marks" }, ...marks), make("p", { className: "told" })),
     make("div", { className: "actions", role: "group", aria: { label: `post ${id}` } },
       button("Share", () => watch(id, "share")), button("Seen", () => watch(id, "impression")),
-      button("Hide", () => watch(id, "hide")), button("Why", () => why(id, true)),
-      writes.length ? app(post, button) : null));
+      button("Hide", () => watch(id, "hide")), button("Why", () => why(id, true))),
+    writes.length ? app(post, button) : null);
 }
 
 /** What the app would write: as the viewer about the post and its author, and a post as the author. */
@@ -86,10 +86,11 @@ function app({ post_id: id, author_id: author }, button) {
   const viewer = read(tokens.viewer).sub;
   const about = (write, target) => () => put(`${write} ${target === id ? "post" : "user"} ${target}`, write, viewer, target, id);
   return make("details", { className: "app" }, make("summary", { aria: { label: `App: post ${id}` } }, "App"),
-    button("Like", about("like", id)), button("Unlike", about("unlike", id)),
-    button("Follow", about("follow", author)), button("Unfollow", about("unfollow", author)),
-    button("Block", about("block", author)), button("Unblock", about("unblock", author)),
-    button("New post", () => put(`post by user ${author}`, "post", author)));
+    make("div", {},
+      button("Like", about("like", id)), button("Unlike", about("unlike", id)),
+      button("Follow", about("follow", author)), button("Unfollow", about("unfollow", author)),
+      button("Block", about("block", author)), button("Unblock", about("unblock", author)),
+      button("New post", () => put(`post by user ${author}`, "post", author))));
 }
 
 const mark = (text, title) => make("span", { className: "chip mark", title }, text);
