@@ -262,7 +262,7 @@ async def test_nothing_is_wider_than_the_window(chromium: Browser, stack: LocalS
         await page.goto(f"{stack.facts['admin_url']}/console#token={stack.token(VIEWER, 'admin')}")
         for name in ("Feed", "Trending", "People", "Weights"):
             await view(page, name)
-            await expect(page.locator(f"#{name.lower()} li").first).to_be_attached()
+            await expect(page.locator(f"#{name.lower()} :is(li, input)").first).to_be_attached()
             assert await page.evaluate(WIDER) == 0, name
         await view(page, "Feed")
         title = page.locator(CARDS).nth(1).locator(".title")
