@@ -16,6 +16,7 @@ from nova_feed.runtime import CONFIG, FLAGS
 from nova_feed.serving.admin_openapi import ADMIN_OPENAPI
 from nova_feed.serving.admin_routes import ADMIN_ROUTES
 from nova_feed.serving.debug_routes import DEBUG_ROUTES
+from nova_feed.serving.sample_routes import SAMPLE_ROUTES
 from tests.e2e.admin import SOON_S, Operator
 from tests.e2e.test_bad_input import is_problem
 from tests.reader import ReaderOf
@@ -28,7 +29,7 @@ FLAGS_PATH, CONFIG_PATH = "/admin/flags", "/admin/config"
 HISTORY, ROLLBACK = "/admin/runtime/history", "/admin/runtime/rollback"
 GUARDED = [
     (route.path.format(user_id=1, post_id=1), method)
-    for route in (*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI)
+    for route in (*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI, *SAMPLE_ROUTES)
     for method in sorted(route.methods or ())
 ]
 

@@ -78,6 +78,7 @@ async def wait_captured(postgres_url: str, store: Store, progress: Progress, dea
     client = await store.client()
     for view in ("past_counts", "recent_counts", "affinity", "author_posts", "hot_posts", "popular_people", "readers"):
         await client.command(f"SYSTEM REFRESH VIEW {view}")
+        await client.command(f"SYSTEM WAIT VIEW {view}")  # those after it read it
 
 
 async def first_feed(api_url: str, token: str, deadline_s: float = 60) -> dict[str, Any]:
