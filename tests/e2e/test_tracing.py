@@ -23,7 +23,7 @@ from nova_feed.topics import EVENTS
 from nova_feed.workers.traces import Traces
 from tests.collector import Collector, Span
 from tests.own_api import own_api
-from tests.reader import FEED
+from tests.reader import FEED, SUGGESTED
 from tests.stack import LocalStack
 from tests.waiting import eventually
 
@@ -113,7 +113,8 @@ async def test_the_relay_sends_what_a_crash_left_within_the_trace_of_its_request
 
 
 async def test_a_page_is_traced_with_what_it_asked_and_by_its_route(stack: LocalStack, collector: Collector) -> None:
-    asked = {path: caller() for path in (f"{FEED}?limit=7", "/api/v1/nothing?secret=42", FEED)}
+    paths = (f"{FEED}?limit=7", "/api/v1/nothing?secret=42", FEED, f"{FEED}?algo=timeline", SUGGESTED)
+    asked = {path: caller() for path in paths}
     odd = [caller(), caller()]
     with own_api(
         stack, NOVA_OTEL_ENDPOINT=collector.url, NOVA_OTEL_RATIO="0", WORKER_CONCURRENCY="1",
@@ -126,7 +127,7 @@ async def test_a_page_is_traced_with_what_it_asked_and_by_its_route(stack: Local
             asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
             assert (await api.options("/any/user/42", headers=odd[1][2] | asks)).status_code == 200
         # Ended, an API process sends what it still has.
-    [ranked, absent, again] = [collector.of(trace_id) for trace_id, _, _ in asked.values()]
+    [ranked, absent, again, timeline, suggested] = [collector.of(trace_id) for trace_id, _, _ in asked.values()]
     strange, preflight = (collector.of(trace_id) for trace_id, _, _ in odd)
     server = ranked[f"GET {FEED}"]
     assert server.attributes["http.response.status_code"] == "200"
@@ -134,6 +135,8 @@ async def test_a_page_is_traced_with_what_it_asked_and_by_its_route(stack: Local
     assert _ancestors(ranked["rules"], ranked)[-1] == server
     assert absent["GET"].attributes == {"http.request.method": "GET", "http.response.status_code": "404"}
     assert f"GET {FEED}" in again
+    assert "timeline" in timeline
+    assert suggested["people"].attributes["db.system.name"] == "postgresql"
     assert set(strange) == {"_OTHER"}
     assert set(preflight) == {"OPTIONS"}
     assert "42" not in json.dumps([[span.name, span.attributes] for span in collector.spans])

@@ -7,6 +7,7 @@ import numpy as np
 
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import tracing
 from nova_feed.ranking import Candidates, Source
 from nova_feed.store.client import Store
 
@@ -44,7 +45,8 @@ async def from_postgres(pool: asyncpg.Pool, window_s: int) -> Candidates:
     """The same from the newest 20,000 likes and comments alone, without shares. Raises StoreUnavailableError."""
     try:
         async with pool.acquire(timeout=0.25) as connection:
-            rows = await connection.fetch(_RECENT, float(window_s), timeout=0.6)
+            with tracing.reading("engagement"):
+                rows = await connection.fetch(_RECENT, float(window_s), timeout=0.6)
     except POSTGRES_AWAY as error:
         raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
     columns = np.array([(row[0], row[1], round(row[2].timestamp() * 1000), row[3], row[4]) for row in rows], np.int64)

@@ -14,6 +14,7 @@ import asyncpg
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.ops import tracing
 from nova_feed.ranking import Hint, Kind
 from nova_feed.store.client import Store
 
@@ -79,9 +80,10 @@ async def from_postgres(pool: asyncpg.Pool, viewer_id: int) -> list[Hint]:
     """The hints of one viewer: friends of friends, authors liked and commented on, who is liked now."""
     try:
         async with pool.acquire(timeout=0.25) as connection:
-            circle = await connection.fetch(_CIRCLE, viewer_id, timeout=0.6)
-            read = await connection.fetch(_READ, viewer_id, timeout=0.6)
-            popular = await connection.fetch(_POPULAR, viewer_id, timeout=0.6)
+            with tracing.reading("hints"):
+                circle = await connection.fetch(_CIRCLE, viewer_id, timeout=0.6)
+                read = await connection.fetch(_READ, viewer_id, timeout=0.6)
+                popular = await connection.fetch(_POPULAR, viewer_id, timeout=0.6)
     except POSTGRES_AWAY as error:
         raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
     return [

@@ -14,6 +14,7 @@ import asyncpg
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED
 from nova_feed.model import CANARY_AUTHOR, CANARY_VIEWER
+from nova_feed.ops import tracing
 from nova_feed.store.client import Store
 
 _SQL = """
@@ -48,7 +49,8 @@ class People:
         """The rules about these people, as of now."""
         try:
             async with self._pool.acquire(timeout=0.25) as connection:
-                rows = await connection.fetch(_SQL, viewer_id, people, timeout=0.5)
+                with tracing.reading("people"):
+                    rows = await connection.fetch(_SQL, viewer_id, people, timeout=0.5)
         except POSTGRES_AWAY:
             return await self._from_clickhouse(viewer_id, people)
         return _rules([(row[0], row[1], row[2], row[3]) for row in rows])

@@ -102,7 +102,7 @@ class Rules:
         try:
             async with self._pool.acquire(timeout=wait_s) as connection:
                 connected = True
-                with tracing.span("rules", "client", db__system__name="postgresql", db__operation__name="SELECT"):
+                with tracing.reading("rules"):
                     [row] = await connection.fetch(sql, *values, timeout=0.5)
         except POSTGRES_AWAY as error:
             busy = (

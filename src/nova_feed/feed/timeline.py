@@ -12,6 +12,7 @@ from nova_feed.away import POSTGRES_AWAY
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.sources import Proposal
 from nova_feed.model import CANARY_AUTHOR
+from nova_feed.ops import tracing
 from nova_feed.ranking import Candidates, Source, ViewerRules, Weights
 
 TIMELINE_WEIGHTS = Weights(freshness=1.0, engagement=0.0, affinity=0.0, version="timeline")
@@ -45,11 +46,12 @@ class Timeline:
         """The newest posts of whom the viewer follows; of everybody, when those are few."""
         try:
             async with self._pool.acquire(timeout=0.5) as connection:
-                rows = await connection.fetch(_ROWS, viewer_id, timeout=ANSWER_S)
-                followees = [row[1] for row in rows]
-                if len(rows) < FEW:
-                    rows = [*rows, *await connection.fetch(_NEWEST, viewer_id, CANARY_AUTHOR, timeout=ANSWER_S)]
-                [(blocked, muted)] = await connection.fetch(_RULES, viewer_id, timeout=ANSWER_S)
+                with tracing.reading("timeline"):
+                    rows = await connection.fetch(_ROWS, viewer_id, timeout=ANSWER_S)
+                    followees = [row[1] for row in rows]
+                    if len(rows) < FEW:
+                        rows = [*rows, *await connection.fetch(_NEWEST, viewer_id, CANARY_AUTHOR, timeout=ANSWER_S)]
+                    [(blocked, muted)] = await connection.fetch(_RULES, viewer_id, timeout=ANSWER_S)
         except POSTGRES_AWAY as error:
             raise StoreUnavailableError("postgres", str(error) or type(error).__name__) from error
         candidates = Candidates.make(

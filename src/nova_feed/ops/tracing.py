@@ -103,6 +103,13 @@ def span(name: str, kind: Kind = "internal", **attributes: Value) -> AbstractCon
     return _OFF if _tracer is None else _tracer.span(name, kind, _dotted(attributes))
 
 
+def reading(name: str) -> AbstractContextManager[object]:
+    """A span around queries of PostgreSQL."""
+    return (
+        _OFF if _tracer is None else span(name, "client", db__system__name="postgresql", db__operation__name="SELECT")
+    )
+
+
 def begin(name: str, kind: Kind, parents: Iterable[str] = (), **attributes: Value) -> Open:
     """A span that is ended by hand, from any thread.
 
