@@ -250,19 +250,36 @@ async def test_a_kept_list_that_cannot_be_read_is_as_good_as_none(world: World) 
     assert (page.cache_hit, len(page.cut.rows)) == (False, 10)
 
 
-async def test_without_valkey_every_first_page_is_ranked_and_a_cursor_has_to_wait(world: World) -> None:
-    first = await world.page()
+async def test_without_valkey_every_first_page_is_ranked_and_cursors_go_on_where_their_lists_were_made(
+    world: World,
+) -> None:
+    before = await world.page()
+    elsewhere = World(clock=world.clock, lists=world.lists, seen=world.seen)
     world.lists.away = world.seen.away = True
-    pages = [await world.page(), await world.page()]
-    assert [(page.frozen.source, page.cache_hit) for page in pages] == [("ranked", False)] * 2
-    with pytest.raises(StoreUnavailableError, match="valkey"):
-        await world.page(cursor=first.cursor)
+    during = [await world.page(), await world.page()]
+    assert [(page.frozen.source, page.cache_hit) for page in during] == [("ranked", False)] * 2
+    for first in (before, *during):
+        shown = [post for page in await world.pages(first) for post in posts_of(page)]
+        assert sorted(shown) == list(range(1, POSTS + 1))
+        with pytest.raises(StoreUnavailableError, match="valkey"):
+            await elsewhere.page(cursor=first.cursor)
+
+
+async def test_a_list_that_valkey_never_had_goes_on_when_it_is_back_and_one_it_had_has_expired(world: World) -> None:
+    had = await world.page()
+    world.lists.away = True
+    never_had = await world.page()
+    world.lists.away, world.lists.bodies = False, {}
+    assert (await world.page(cursor=never_had.cursor)).frozen.list_id == never_had.frozen.list_id
+    with pytest.raises(CursorExpiredError):
+        await world.page(cursor=had.cursor)
 
 
 async def test_valkey_is_asked_again_every_two_seconds_so_that_cursors_go_on_soon_after_it_is_back(
     world: World,
 ) -> None:
-    first = await world.page()
+    elsewhere = World(clock=world.clock, lists=world.lists, seen=world.seen)
+    first = await elsewhere.page()
     world.lists.away = world.seen.away = True
     for _ in range(3):
         await world.page()

@@ -1,7 +1,8 @@
 """The viewer's rules, read anew for every page: what may have changed since the list was frozen.
 
 PostgreSQL is asked first, because there a block holds from its commit on; ClickHouse, seconds behind, when PostgreSQL
-does not answer. When neither does, the read fails closed: no page is better than the wrong page.
+is known not to answer, and beside it while nothing is heard from it. When neither answers, the read fails closed: no
+page is better than the wrong page.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.coalesce import Coalescer
-from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED, UNFOLLOWED
 from nova_feed.model import CANARY_AUTHOR
 from nova_feed.ops import tracing
 from nova_feed.store.client import Store
 
 EVERYBODY = 0  # in the answer about posts: it is there, whoever asks
-_Asked = tuple[int, tuple[int, ...]]  # viewer, posts
+_Asked = tuple[int, tuple[int, ...], tuple[int, ...]]  # viewer, posts, authors
+EXISTS, HIDDEN, OUT, FOLLOWED, UNFOLLOWED = range(1, 6)  # the kinds of page_rules.sql
 POSTGRES_OPEN_S = 1.0  # so long a rule may be ClickHouse's, seconds behind, after PostgreSQL is back
+SILENT_S = 0.35  # asked, PostgreSQL tells nobody anything for so long: ClickHouse is asked, too
 IN_LINE_S = 1.0  # for a connection, when many ask at once: ClickHouse would take longer, and be slowed for all
 NEWEST = 1000  # of all posts since the list was made, in which those of followees are counted
 _SQL = """
@@ -73,37 +75,63 @@ class Rules:
     def __init__(self, pool: asyncpg.Pool, store: Store, clock: Clock) -> None:
         self._pool, self._store = pool, store
         self.postgres = Breaker("postgres", clock, open_s=POSTGRES_OPEN_S)
-        self._elsewhere: Coalescer[_Asked, PageRules] = Coalescer(self._from_clickhouse)
+        # One batch at a time: without PostgreSQL every page of everybody asks, and a query costs as much for many.
+        self._elsewhere: Coalescer[_Asked, PageRules] = Coalescer(self._from_clickhouse, at_once=1)
+        self._asking: dict[asyncio.Task[PageRules], float] = {}  # and when it began
+        self._heard_at = float("-inf")
 
     async def read(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
         """The rules about these posts and authors, as of now."""
+        asked = (viewer_id, tuple(posts), tuple(authors))
+        here = asyncio.create_task(self.postgres.call(lambda: self._from_postgres(*asked)))
+        self._asking[here] = asyncio.get_running_loop().time()
+        here.add_done_callback(self._told)  # it goes on though its page may not wait: the breaker learns how it ends
+        while not here.done() and (left := SILENT_S - self._silent_s()) > 0:
+            await asyncio.wait({here}, timeout=left)
+        if here.done() and here.exception() is None:
+            return here.result()
+        there = asyncio.create_task(self._elsewhere.get(asked))
         try:
-            wait_s = 0.25 if self.postgres.doubted else IN_LINE_S
-            row = await self.postgres.call(lambda: self._ask(wait_s, _SQL, viewer_id, posts, authors, CANARY_AUTHOR))
-        except StoreUnavailableError:
-            return await self._elsewhere.get((viewer_id, tuple(posts)))
-        existing, hidden, followed = (frozenset(ids) for ids in row)
-        return PageRules(existing, hidden, followed)
+            return await _first_good(here, there)
+        finally:
+            there.cancel()
+
+    def _told(self, question: asyncio.Task[PageRules]) -> None:
+        del self._asking[question]
+        if not question.cancelled() and question.exception() is None:
+            self._heard_at = asyncio.get_running_loop().time()
+
+    def _silent_s(self) -> float:
+        """For how long PostgreSQL was asked, and told nobody anything."""
+        now = asyncio.get_running_loop().time()
+        return now - max(self._heard_at, min(self._asking.values(), default=now))
+
+    async def _from_postgres(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
+        wait_s = 0.25 if self.postgres.doubted else IN_LINE_S
+        row = await self._ask(wait_s, _SQL, viewer_id, posts, authors, CANARY_AUTHOR)
+        return PageRules(frozenset(row[0]), frozenset(row[1]), frozenset(row[2]))
 
     async def newer(self, viewer_id: int, since_ms: int) -> int | None:
         """How many posts of followees were made since; None when PostgreSQL does not say, or failed when asked last."""
         if self.postgres.doubted:
             return None
         try:
-            [count] = await self._ask(0.1, _NEWER, viewer_id, since_ms, NEWEST)
+            [count] = await self._ask(0.1, _NEWER, viewer_id, since_ms, NEWEST, answer_s=SILENT_S)
         except StoreUnavailableError:
             return None
         return int(count)
 
-    async def _ask(self, wait_s: float, sql: str, *values: object) -> asyncpg.Record:
-        """One row, after ``wait_s`` for a connection at most. Raises StoreUnavailableError; that all connections of the
-        pool are at work says nothing about health."""
+    async def _ask(self, wait_s: float, sql: str, *values: object, answer_s: float = 0.5) -> asyncpg.Record:
+        """One row, after ``wait_s`` for a connection and ``answer_s`` for the row at most.
+
+        Raises StoreUnavailableError; that all connections of the pool are at work says nothing about health.
+        """
         connected = False
         try:
             async with self._pool.acquire(timeout=wait_s) as connection:
                 connected = True
                 with tracing.reading("rules"):
-                    [row] = await connection.fetch(sql, *values, timeout=0.5)
+                    [row] = await connection.fetch(sql, *values, timeout=answer_s)
         except POSTGRES_AWAY as error:
             busy = (
                 not connected and isinstance(error, TimeoutError) and self._pool.get_size() == self._pool.get_max_size()
@@ -112,22 +140,38 @@ class Rules:
         return row
 
     async def _from_clickhouse(self, asked: Sequence[_Asked]) -> Mapping[_Asked, PageRules]:
-        """Two queries for all pages that wait: without PostgreSQL every page of everybody asks for its rules here."""
-        viewers = sorted({viewer_id for viewer_id, _ in asked})
-        posts = sorted({post for _, wanted in asked for post in wanted})
-        pairs, standing = await asyncio.gather(
-            self._store.select("pairs", viewers=viewers), self._store.select("standing", viewers=viewers, posts=posts)
+        """One query for all pages that wait."""
+        rows = await self._store.select(
+            "page_rules",
+            viewers=sorted({viewer_id for viewer_id, _, _ in asked}),
+            posts=sorted({post for _, posts, _ in asked for post in posts}),
+            authors=sorted({author for _, _, authors in asked for author in authors}),
         )
-        found: dict[_Asked, PageRules] = {}
-        for viewer_id, wanted in asked:
-            mine = pairs["viewer_id"] == viewer_id
-            author, relation = pairs["author_id"][mine], pairs["relation"][mine]
-            existing = set(standing["post_id"][standing["viewer_id"] == EVERYBODY].tolist())
-            hidden = set(standing["post_id"][standing["viewer_id"] == viewer_id].tolist())
-            found[viewer_id, wanted] = PageRules(
-                frozenset((existing & set(wanted)) - hidden),
-                frozenset(author[relation & (BLOCKED | MUTED | UNFOLLOWED) > 0].tolist()),
-                frozenset(author[relation & FOLLOWS > 0].tolist()),
+        known: dict[tuple[int, int], set[int]] = {}
+        columns = (rows[name].tolist() for name in ("kind", "viewer_id", "other_id"))
+        for kind, viewer_id, other_id in zip(*columns, strict=True):
+            known.setdefault((kind, viewer_id), set()).add(other_id)
+
+        def of(kind: int, viewer_id: int, among: Sequence[int]) -> frozenset[int]:
+            return frozenset(known.get((kind, viewer_id), set()).intersection(among))
+
+        return {
+            (viewer_id, posts, authors): PageRules(
+                of(EXISTS, EVERYBODY, posts) - of(HIDDEN, viewer_id, posts),
+                of(OUT, viewer_id, authors) | of(UNFOLLOWED, viewer_id, authors),
+                of(FOLLOWED, viewer_id, authors),
                 current=False,
             )
-        return found
+            for viewer_id, posts, authors in asked
+        }
+
+
+async def _first_good(*questions: asyncio.Task[PageRules]) -> PageRules:
+    """The answer that comes first. Raises StoreUnavailableError, the last question's, when none comes."""
+    left = set(questions)
+    while left:
+        done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        for question in done:
+            if not isinstance(question.exception(), StoreUnavailableError):
+                return question.result()
+    return questions[-1].result()

@@ -27,6 +27,7 @@ from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
 from nova_feed.feed.inspect import Inspection, PostFacts, inspect
+from nova_feed.feed.own import OwnLists
 from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
@@ -92,6 +93,7 @@ class FeedService:
         self._proposals: Coalescer[int, Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers))
         )
+        self._own = OwnLists()
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._rests_until = clock.monotonic()
@@ -119,12 +121,17 @@ class FeedService:
             frozen = await self._rank_or_fall_back(viewer_id)
         try:
             with timed("keep", self._clock):
-                await self.valkey.call(
-                    lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=frozen.source == RANKED)
-                )
+                await self._keep(viewer_id, frozen, first=frozen.source == RANKED)
         except StoreUnavailableError as error:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
+
+    async def _keep(self, viewer_id: int, frozen: FrozenList, *, first: bool) -> None:
+        """In Valkey, and in this process. Raises StoreUnavailableError when it is in this process alone."""
+        body = encode(frozen)
+        self._own.put(viewer_id, frozen.list_id, body, only_here=True)
+        await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, body, first=first))
+        self._own.put(viewer_id, frozen.list_id, body)
 
     async def still_first(self, viewer_id: int, list_id: str) -> bool:
         """Whether this list answers the viewer's first pages still; False when nobody says so."""
@@ -244,6 +251,7 @@ class FeedService:
             return None
         if frozen.weights.version != self._runtime.now.weights.version:  # ranked in another way than would be now
             return None
+        self._own.put(viewer_id, frozen.list_id, body)
         self.renew_if_old(viewer_id, frozen.as_of_ms)
         return frozen
 
@@ -271,7 +279,7 @@ class FeedService:
         try:
             proposal = await self._proposals.get(viewer_id)
             frozen = await self._arrange(viewer_id, proposal, RANKED)
-            await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, encode(frozen), first=True))
+            await self._keep(viewer_id, frozen, first=True)
             self._renewed(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
@@ -280,8 +288,19 @@ class FeedService:
             self._rests_until = now + (now - start)
 
     async def _frozen(self, at: Cursor) -> FrozenList:
-        body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))
-        looked_up("cursor", "valkey" if body else "miss")
+        try:
+            body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))
+        except StoreUnavailableError:
+            body = self._own.get(at.viewer_id, at.list_id)
+            looked_up("cursor", "local" if body else "away")
+            if body is None:
+                raise
+        else:
+            looked_up("cursor", "valkey" if body else "miss")
+            if body:
+                self._own.put(at.viewer_id, at.list_id, body)
+            else:
+                body = self._own.get(at.viewer_id, at.list_id, only_here=True)
         try:
             return decode(body or b"")
         except ValueError:
