@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -40,9 +40,10 @@ class ListsInMemory(ListCache):
         if first:
             self.firsts[viewer_id] = list_id
 
-    async def still_first(self, viewer_id: int, list_id: str) -> bool:
+    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
         self._reach()
-        return self.firsts.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies
+        return [self.firsts.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies
+                for viewer_id, list_id in asked]  # fmt: skip
 
     async def forget(self, viewers: Iterable[int]) -> None:
         self._reach()

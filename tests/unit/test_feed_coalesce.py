@@ -101,11 +101,25 @@ async def test_no_batch_is_larger_than_allowed_and_nobody_is_left_out() -> None:
 
 async def test_no_more_batches_are_under_way_than_allowed() -> None:
     store = Store()
-    asked = ask(Coalescer(store.load, at_once=2), *range(1, 31))
+    coalescer = Coalescer(store.load, most=30, at_once=2)
+    asked = ask(coalescer, 1)
+    await store.has(1)
+    asked += ask(coalescer, 2)
     await store.has(2)
+    asked += ask(coalescer, *range(3, 31))
+    await asyncio.sleep(0)
     assert len(store.batches) == 2
     await store.answer_all(*asked)
     assert [len(batch) for batch in store.batches] == [1, 1, 28]
+
+
+async def test_who_asks_in_the_same_turn_shares_a_batch_and_a_crowd_fills_as_many_as_are_allowed() -> None:
+    store = Store()
+    asked = ask(Coalescer(store.load, most=8, at_once=2), *range(1, 21))
+    await store.has(2)
+    assert [len(batch) for batch in store.batches] == [8, 8]
+    await store.answer_all(*asked)
+    assert [len(batch) for batch in store.batches] == [8, 8, 4]
 
 
 async def test_an_error_reaches_all_who_wait_for_the_batch_and_nobody_else() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_feed.feed.copies import CONFIRMED_S, LIFE_S, SPARE_BYTES, Copies, Copy
+from nova_feed.feed.copies import CONFIRMED_S, EARLY_S, LIFE_S, SPARE_BYTES, Copies, Copy
 from nova_feed.stream.consumer import Received
 from nova_feed.topics import HEARTBEAT
 from tests.unit.test_clock import VirtualClock
@@ -105,15 +105,34 @@ def test_valkey_is_asked_every_two_seconds_whether_the_list_is_still_the_newest(
     assert not copies.due(copies.found())
     copies.pass_s(0.1)
     assert copies.due(copies.found())
-    copies.confirm(copies.found())
+    copies.confirm([copies.found()], [True])
     assert not copies.due(copies.found())
+
+
+def test_copies_in_use_are_asked_for_before_they_are_due_and_the_ones_that_are_not_named_go(copies: Kept) -> None:
+    copies.keep()
+    assert copies.soon_due() == []
+    copies.pass_s(CONFIRMED_S - EARLY_S + 0.1)
+    [soon] = copies.soon_due()
+    assert soon is copies.found()
+    copies.confirm([soon], [True])
+    assert copies.soon_due() == []
+    copies.pass_s(CONFIRMED_S + 0.1)
+    assert copies.soon_due() == []  # nobody asked for it lately
+    assert copies.due(copies.found())
+    [again] = copies.soon_due()
+    copies.keep(list_id="b")
+    copies.confirm([again], [False])  # of the list before
+    assert copies.found().list_id == "b"
+    copies.confirm([copies.found()], [False])
+    assert copies.get(VIEWER, LIMIT) is None
 
 
 def test_a_copy_has_an_end_whatever_confirms_it(copies: Kept) -> None:
     copies.keep()
     for _ in range(int(LIFE_S)):
         copies.pass_s(1)
-        copies.confirm(copies.found())
+        copies.confirm([copies.found()], [True])
     copies.pass_s(1)
     assert copies.get(VIEWER, LIMIT) is None
 

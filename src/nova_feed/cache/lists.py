@@ -60,13 +60,15 @@ class ListCache:
         list_id = cast("bytes | None", await _call(self.client.get(FEED.of(viewer_id))))
         return None if list_id is None else await self.get(viewer_id, list_id.decode("ascii"))
 
-    async def still_first(self, viewer_id: int, list_id: str) -> bool:
-        """Whether this list answers first pages still; its life is renewed."""
+    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
+        """Of each viewer and list, whether it answers first pages still; the lives of the lists are renewed."""
         pipeline = self.client.pipeline(transaction=False)
-        pipeline.get(FEED.of(viewer_id))
-        pipeline.expire(LIST.of(viewer_id, list_id), self._ttls()[1])
-        named, kept = cast("tuple[bytes | None, int]", await _call(pipeline.execute()))
-        return named == list_id.encode() and bool(kept)
+        for viewer_id, list_id in asked:
+            pipeline.get(FEED.of(viewer_id))
+            pipeline.expire(LIST.of(viewer_id, list_id), self._ttls()[1])
+        told = cast("list[bytes | int | None]", await _call(pipeline.execute()))
+        answers = zip(asked, told[::2], told[1::2], strict=True)
+        return [named == list_id.encode() and bool(kept) for (_, list_id), named, kept in answers]
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         """A list, its life renewed; None when it has expired."""

@@ -1,6 +1,7 @@
 """Misses of many viewers become one query.
 
 No timer: while one batch is being answered the next one gathers, so a lone miss waits for nobody and a crowd shares.
+Who asks in the same turn of the event loop shares in any case.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Coalescer(Generic[K, T]):
         if future is None:
             future = self._waiting[asked] = asyncio.get_running_loop().create_future()
             self._asking[asked] = copy_context()
-            self._start()
+            if len(self._waiting) == 1:  # whoever comes before the loop's next turn comes along
+                asyncio.get_running_loop().call_soon(self._start)
         return await asyncio.shield(future)
 
     @property
@@ -46,7 +48,7 @@ class Coalescer(Generic[K, T]):
         return now - min(self._batches.values(), default=now)
 
     def _start(self) -> None:
-        if self._waiting and len(self._batches) < self._at_once:
+        while self._waiting and len(self._batches) < self._at_once:
             batch = dict(list(self._waiting.items())[: self._most])
             for asked in batch:
                 self._loading[asked] = self._waiting.pop(asked)

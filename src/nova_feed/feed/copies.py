@@ -7,13 +7,14 @@ seen to name the same list; and for ``LIFE_S`` at most, whatever else. All of th
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nova_feed.clock import Clock
 from nova_feed.feed.changes import Changes
 
 CONFIRMED_S = 2.0  # for so long another process may have a newer list
+EARLY_S = 0.8
 LIFE_S = 30.0
 MOST_BYTES = 64 << 20
 SPARE_BYTES = 4_096  # what a copy costs beside its body, by tracemalloc
@@ -33,6 +34,7 @@ class Copy:
     version: int
     born: float
     confirmed: float
+    used: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,16 @@ class Copies:
         copy = None if pages is None else pages.get(limit)
         if copy is None or not self.changes.fresh():
             return None
-        changes = self.changes
+        changes, now = self.changes, self._clock.monotonic()
         if copy.change != changes.number:
             if changes.gone(copy.change, copy.posts):
                 self.drop(viewer_id)
                 return None
             copy.change = changes.number
-        if copy.version != self._version() or self._clock.monotonic() - copy.born > LIFE_S:
+        if copy.version != self._version() or now - copy.born > LIFE_S:
             self.drop(viewer_id)
             return None
+        copy.used = now
         self._all.move_to_end(viewer_id)
         return copy
 
@@ -83,9 +86,24 @@ class Copies:
         """Whether it is time to see that Valkey still names the copy's list."""
         return self._clock.monotonic() - copy.confirmed > CONFIRMED_S
 
-    def confirm(self, copy: Copy) -> None:
-        """Valkey names the copy's list."""
-        copy.confirmed = self._clock.monotonic()
+    def soon_due(self) -> list[Copy]:
+        """Copies in use that will be due within ``EARLY_S``: asked for together they cost little."""
+        now, found = self._clock.monotonic(), []
+        for pages in reversed(self._all.values()):  # the ones used last come first
+            used = [copy for copy in pages.values() if now - copy.used <= CONFIRMED_S]
+            if not used:
+                break
+            found += [copy for copy in used if now - copy.confirmed > CONFIRMED_S - EARLY_S]
+        return found
+
+    def confirm(self, copies: Sequence[Copy], still: Sequence[bool]) -> None:
+        """What Valkey said of these copies: whether it names their lists. The others are forgotten."""
+        now = self._clock.monotonic()
+        for copy, named in zip(copies, still, strict=True):
+            if named:
+                copy.confirmed = now
+            elif self._all.get(copy.viewer_id, {}).get(copy.limit) is copy:
+                self.drop(copy.viewer_id)
 
     def put(
         self, mark: Mark, viewer_id: int, limit: int, *, list_id: str, as_of_ms: int, body: bytes,
@@ -100,7 +118,7 @@ class Copies:
             self.drop(viewer_id)
             pages = {}
         old = pages.get(limit)
-        pages[limit] = Copy(viewer_id, list_id, as_of_ms, limit, body, posts, mark.change, mark.version, now, now)
+        pages[limit] = Copy(viewer_id, list_id, as_of_ms, limit, body, posts, mark.change, mark.version, now, now, now)
         self._all[viewer_id] = pages
         self._all.move_to_end(viewer_id)
         self._bytes += len(body) + SPARE_BYTES - (0 if old is None else len(old.body) + SPARE_BYTES)

@@ -9,7 +9,7 @@ no cursor -> cached list (soft age: refreshed behind the answer) -> page
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +42,10 @@ log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
 SWITCHED_OFF = "use_ch_ranking is off"
 # Lists ranked anew behind answers, in one process: each costs some 10 ms of CPU with all it takes, most of it in
-# ClickHouse. Old ones so many a second and so many at once; a young one when no other is, and after a rest as long as
-# the last one took. Where processors are short rankings take longer, so there are fewer: answers come first.
-SOFT_PER_S, SOFT_AT_ONCE = 15.0, 4
+# ClickHouse. Old ones so many a second, gathered, so many at once; a young one when no other is, and after a rest as
+# long as the last one took. Where processors are short rankings take longer, so there are fewer: answers come first.
+SOFT_PER_S, SOFT_AT_ONCE = 15.0, 8
+GATHER_S = 0.25  # old ones that come within it are ranked together: one query of ClickHouse costs as much for several
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
@@ -97,6 +98,7 @@ class FeedService:
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._rests_until = clock.monotonic()
+        self._gathering: asyncio.Future[None] | None = None
         self._soft = Allowance(clock, per_s=SOFT_PER_S)
         self._renewed = renewed
 
@@ -133,12 +135,12 @@ class FeedService:
         await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, body, first=first))
         self._own.put(viewer_id, frozen.list_id, body)
 
-    async def still_first(self, viewer_id: int, list_id: str) -> bool:
-        """Whether this list answers the viewer's first pages still; False when nobody says so."""
+    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
+        """Of each viewer and list, whether it answers first pages still; False when nobody says so."""
         try:
-            return await self.valkey.call(lambda: self._lists.still_first(viewer_id, list_id))
+            return await self.valkey.call(lambda: self._lists.still_first(asked))
         except StoreUnavailableError:
-            return False
+            return [False] * len(asked)
 
     async def _rank_once(self, viewer_id: int, algo: str) -> FrozenList:
         """Requests of a viewer that come together share one list; one that gives up takes it from nobody."""
@@ -262,19 +264,28 @@ class FeedService:
         if age_ms <= min(runtime.young_age_ms, runtime.soft_age_ms) or viewer_id in self._refreshing:
             return
         if age_ms > runtime.soft_age_ms:
-            there_is_time = len(self._refreshing) < SOFT_AT_ONCE and self._soft.take()
-        else:
-            there_is_time = not self._refreshing and self._clock.monotonic() >= self._rests_until
-        if there_is_time:
+            if len(self._refreshing) < SOFT_AT_ONCE and self._soft.take():
+                self._refresh(viewer_id, self._gathered())
+        elif not self._refreshing and self._clock.monotonic() >= self._rests_until:
             self._refresh(viewer_id)
 
-    def _refresh(self, viewer_id: int) -> None:
+    def _gathered(self) -> asyncio.Future[None]:
+        """Done when those who gather now are to be ranked."""
+        if self._gathering is None or self._gathering.done():
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.create_future()
+            loop.call_later(GATHER_S, self._gathering.set_result, None)
+        return self._gathering
+
+    def _refresh(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> None:
         if viewer_id not in self._refreshing:
-            task = asyncio.create_task(self._rank_quietly(viewer_id))
+            task = asyncio.create_task(self._rank_quietly(viewer_id, after))
             self._refreshing[viewer_id] = task
             task.add_done_callback(lambda _: self._refreshing.pop(viewer_id, None))
 
-    async def _rank_quietly(self, viewer_id: int) -> None:
+    async def _rank_quietly(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> None:
+        if after is not None:
+            await asyncio.shield(after)
         start = self._clock.monotonic()
         try:
             proposal = await self._proposals.get(viewer_id)

@@ -77,10 +77,10 @@ async def _find(state: ApiState, asked: _Asked) -> _Found | None:
     if principal is None or copy is None:
         return None
     if state.copies.due(copy):
-        if not await state.feed.still_first(copy.viewer_id, copy.list_id):
-            state.copies.drop(copy.viewer_id)
+        [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
+        state.copies.confirm([copy], [still])
+        if not still:
             return None
-        state.copies.confirm(copy)
     limit = state.limits.reads_of(principal)
     verdict = limit.take_now(str(principal.user_id))
     return None if verdict is None else _Found(state, copy, fields(limit.name, verdict))
