@@ -1,9 +1,9 @@
-"""What metrics and log lines cost a page from memory: ``python benchmarks/overhead.py [--rounds 6] [--home .nova]``.
+"""What metrics and log lines cost a page from memory: ``python benchmarks/overhead.py [--rounds 60] [--home .nova]``.
 
 Two APIs of one process each on the same stores take turns under the same load (wrk, 16 connections, one viewer): as it
-is, and with nothing counted and nothing logged. Each round asks both, in alternating order; the figures are the medians
-of the rounds' ratios: of requests a second, which every pause of the machine disturbs, and of what the process itself
-spent on a request.
+is, and with nothing counted and nothing logged. A round asks both for a second each, in alternating order, because the
+machine's own speed changes within seconds. The figures are of all rounds together, each with its standard error from
+round to round: of requests a second, and of the CPU that the process spent on a request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from nova_feed.local.secrets import Secrets
 from nova_feed.settings import load
 
 WAYS = ("counted and logged", "neither")
-CONNECTIONS, SECONDS, WARM_S = 16, 4.0, 3.0
+CONNECTIONS, SECONDS, WARM_S = 16, 1.0, 3.0
 
 
 def neither() -> Starlette:
@@ -73,7 +73,7 @@ def serving(way: str, home: Path, read: dict[str, Any], folder: Path) -> Iterato
 
 
 def measure(home: Path, rounds: int) -> dict[str, Any]:
-    """Requests/s and CPU µs of a request by round, and what counting and logging take of both."""
+    """Requests/s and CPU µs of a request, and what counting and logging take of both."""
     read = facts(home)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nova-bench-")))
@@ -95,18 +95,21 @@ def measure(home: Path, rounds: int) -> dict[str, Any]:
                 assert not ran.errors, ran.errors
                 per_s[way].append(round(ran.per_s))
                 cpu_us[way].append(round((usage.cpu({"pids": {way: pid}})[way] - before) / ran.requests * 1e6, 1))
-    fewer = [1 - a / b for a, b in zip(per_s[WAYS[0]], per_s[WAYS[1]], strict=True)]
-    more = [a / b - 1 for a, b in zip(cpu_us[WAYS[0]], cpu_us[WAYS[1]], strict=True)]
-    return {
-        "per_s": per_s, "cpu_us": cpu_us,
-        "overhead": round(statistics.median(fewer), 3), "overhead_by_round": [round(one, 3) for one in fewer],
-        "overhead_cpu": round(statistics.median(more), 3), "overhead_cpu_by_round": [round(one, 3) for one in more],
-    }  # fmt: skip
+    less, more = overhead(*(per_s[way] for way in WAYS[::-1])), overhead(*(cpu_us[way] for way in WAYS))
+    return {"per_s": per_s, "cpu_us": cpu_us, "overhead": less, "overhead_cpu": more}
+
+
+def overhead(larger: list[float], smaller: list[float]) -> dict[str, float]:
+    """How much larger the mean of one is than that of the other, and the standard error of that over the rounds."""
+    differences = [a - b for a, b in zip(larger, smaller, strict=True)]
+    error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else 0.0
+    mean = statistics.fmean(smaller)
+    return {"share": round(statistics.fmean(differences) / mean, 4), "error": round(error / mean, 4)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--home", type=Path, help="a running stack; without it one is started and removed")
     parser.add_argument("--serve", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -121,12 +124,11 @@ def main() -> None:
             home = stack.enter_context(new_home())
             nova("up", "--demo", "--detach", "--home", str(home))
         found = measure(home, options.rounds)
-    for way, rates in found["per_s"].items():
-        spent = found["cpu_us"][way]
-        print(f"{way:20} {statistics.median(rates):8,.0f} requests/s   " + " ".join(f"{rate:,.0f}" for rate in rates))
-        print(f"{'':20} {statistics.median(spent):8,.1f} µs of a CPU   " + " ".join(f"{us:,.1f}" for us in spent))
-    print(f"metrics and logs take {found['overhead']:.1%} of the rate (by round: {found['overhead_by_round']})")
-    print(f"and cost {found['overhead_cpu']:.1%} more CPU a request (by round: {found['overhead_cpu_by_round']})")
+    for way in WAYS:
+        rate, spent = statistics.fmean(found["per_s"][way]), statistics.fmean(found["cpu_us"][way])
+        print(f"{way:20} {rate:8,.0f} requests/s, {spent:6.1f} µs of a CPU each")
+    told = {what: f"{found[what]['share']:.1%} (± {found[what]['error']:.1%})" for what in ("overhead", "overhead_cpu")}
+    print(f"without metrics and logs {told['overhead']} more requests, with them {told['overhead_cpu']} more CPU each")
     report("overhead", found)
 
 
