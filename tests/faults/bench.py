@@ -44,6 +44,11 @@ SELECT concat(table, ': ', arrayStringConcat(arrayMap(text -> substring(text, 1,
     ' | ')) AS told
 FROM system.kafka_consumers WHERE notEmpty(exceptions.text)
 """
+_STALE = """
+SELECT concat(view, ' was rebuilt at ', ifNull(toString(last_success_time), 'no time'), ': ',
+    substring(ifNull(exception, ''), 1, 200)) AS told
+FROM system.view_refreshes WHERE view IN ('past_counts', 'recent_counts', 'hot_posts')
+"""
 _BLOCKS = "SELECT blocker_id, blocked_id FROM blocks FINAL WHERE blocker_id IN {viewers:Array(Int64)}"
 T = TypeVar("T")
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError,
@@ -237,9 +242,9 @@ class Bench:
 
     async def _why(self) -> tuple[str, ...]:
         """What keeps the consumers back, as far as they know."""
-        told = [f"lag of {group}: {await self.lag(group)}" for group in ("events_group", "nova_cdc")]
-        rows = await self.store.sql(_TROUBLE)
-        return (*told, *(str(text) for text in rows["told"]))
+        told = [f"lag of {group}: {await self.lag(group)}" for group in ("events_group", "recent_group", "nova_cdc")]
+        rows = [row for sql in (_TROUBLE, _STALE) for row in (await self.store.sql(sql))["told"]]
+        return (*told, *map(str, rows))
 
     async def judge(self, line: Line, load: Load, more: Verdict | None = None) -> Verdict:
         """The verdict, into the report. Raises AssertionError unless all is well and the product's ledger agrees."""

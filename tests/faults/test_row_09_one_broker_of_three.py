@@ -15,6 +15,7 @@ from tests.faults.bench import Bench, hold
 from tests.faults.load import Load
 from tests.faults.nemesis import kill, runs
 from tests.faults.report import Report
+from tests.faults.watch import PATIENCE_S
 from tests.stack import LocalStack
 from tests.waiting import eventually
 
@@ -63,7 +64,7 @@ async def test_while_one_broker_of_three_is_away_events_go_on_to_clickhouse(thre
         # Where processors are short an answer may take longer than its deadline: 503 then, and the retry was accepted.
         assert {answer.status for answer in load.bad()} <= {503}, load.cuts()
         assert len(load.bad()) <= 0.01 * len(load.answers)
-        three.served(line, watch, "clickhouse", within_s=3)
+        three.served(line, watch, "clickhouse", within_s=PATIENCE_S)  # two cores cannot carry all this at once
 
 
 async def _leader(stack: LocalStack) -> str | None:
