@@ -110,9 +110,11 @@ async def test_a_batch_belongs_to_the_trace_of_its_own_first_caller(collector: C
             await coalescer.get(name)
         span.end()
 
-    asking = [asyncio.create_task(ask(name)) for name in ("first", "second")]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    asking = []
+    for name in ("first", "second"):
+        asking.append(asyncio.create_task(ask(name)))
+        for _ in range(5):  # turns of the loop: the first batch has begun when the second one asks
+            await asyncio.sleep(0)
     open_.set()
     await asyncio.gather(*asking)
     await asyncio.to_thread(stop)
