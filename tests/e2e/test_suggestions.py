@@ -192,9 +192,7 @@ async def test_somebody_who_follows_thousands_is_answered_in_time(
         return body if not body["cold_start"] else None
 
     body = await eventually(known, SOON_S)
-    # 40 and 42 were seen after the matrix of removals. Not confirmed: a list of a moment when ClickHouse had a part of
-    # the follows, from which whoever is followed by now is left out.
-    assert 20 <= body["count"] <= 50
+    assert body["count"] == 50
     assert not {user["user_id"] for user in body["users"]} & set(await app.followees(viewer))
 
 
