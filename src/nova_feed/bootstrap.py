@@ -22,7 +22,7 @@ from nova_feed.cache.seen import SeenCache
 from nova_feed.capture.connect_api import ConnectApi
 from nova_feed.capture.connector import connector_config
 from nova_feed.clock import Clock, SystemClock
-from nova_feed.errors import SettingsError
+from nova_feed.errors import SettingsError, StoreUnavailableError
 from nova_feed.feed import engagement, hints
 from nova_feed.feed.changes import TOPICS as CHANGES
 from nova_feed.feed.changes import Changes
@@ -292,9 +292,10 @@ async def _confirm(copies: Copies, feed: FeedService, every_s: float = 0.4, most
     while True:
         await asyncio.sleep(every_s)
         due = copies.soon_due()
-        for start in range(0, len(due), most):
-            asked = due[start : start + most]
-            copies.confirm(asked, await feed.still_first([(copy.viewer_id, copy.list_id) for copy in asked]))
+        with suppress(StoreUnavailableError):  # that nobody says so is no reason to forget them before their time
+            for start in range(0, len(due), most):
+                asked = due[start : start + most]
+                copies.confirm(asked, await feed.still_first([(copy.viewer_id, copy.list_id) for copy in asked]))
 
 
 async def _watch_clock(pool: asyncpg.Pool, changes: Changes, clock: Clock, every_s: float = 2) -> None:

@@ -474,6 +474,17 @@ async def test_of_old_lists_some_are_ranked_anew_at_once_and_some_a_second(world
     assert sum(map(len, world.clickhouse.batches)) == before + int(SOFT_PER_S)
 
 
+async def test_old_lists_that_come_together_are_ranked_anew_in_one_question(world: World) -> None:
+    for viewer in range(1, 6):
+        await world.page(viewer)
+    asked = len(world.clickhouse.batches)
+    world.clock.pass_s(SOFT_AGE_MS / 1000 + 1)
+    for viewer in range(1, 6):
+        await world.page(viewer)
+    await world.refreshed()
+    assert [set(batch) for batch in world.clickhouse.batches[asked:]] == [{1, 2, 3, 4, 5}]
+
+
 @pytest.mark.parametrize("away", ["clickhouse", "valkey"])
 async def test_a_list_that_could_not_be_ranked_anew_goes_on_answering(world: World, away: str) -> None:
     first = await world.page()

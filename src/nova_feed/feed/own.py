@@ -16,28 +16,23 @@ class OwnLists:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes, self._bytes = most_bytes, 0
-        self._all: OrderedDict[tuple[int, str], bytes] = OrderedDict()
-        self._only_here: set[tuple[int, str]] = set()
+        self._all: OrderedDict[tuple[int, str], tuple[bytes, bool]] = OrderedDict()  # and whether it is here alone
 
     def put(self, viewer_id: int, list_id: str, body: bytes, *, only_here: bool = False) -> None:
         """Keep a list; ``only_here``: Valkey has not taken it."""
         key = (viewer_id, list_id)
-        self._drop(key)
-        self._all[key] = body
-        self._bytes += len(body)
-        if only_here:
-            self._only_here.add(key)
+        old, _ = self._all.pop(key, (b"", False))
+        self._all[key] = (body, only_here)
+        self._bytes += len(body) - len(old)
         while self._bytes > self._most_bytes:
-            self._drop(next(iter(self._all)))
+            _, (oldest, _) = self._all.popitem(last=False)
+            self._bytes -= len(oldest)
 
     def get(self, viewer_id: int, list_id: str, *, only_here: bool = False) -> bytes | None:
         """The list; with ``only_here`` none that Valkey ever had, for what Valkey had and has no more has expired."""
         key = (viewer_id, list_id)
-        if key not in self._all or (only_here and key not in self._only_here):
+        body, alone = self._all.get(key, (None, False))
+        if body is None or (only_here and not alone):
             return None
         self._all.move_to_end(key)
-        return self._all[key]
-
-    def _drop(self, key: tuple[int, str]) -> None:
-        self._bytes -= len(self._all.pop(key, b""))
-        self._only_here.discard(key)
+        return body

@@ -130,17 +130,16 @@ class FeedService:
 
     async def _keep(self, viewer_id: int, frozen: FrozenList, *, first: bool) -> None:
         """In Valkey, and in this process. Raises StoreUnavailableError when it is in this process alone."""
-        body = encode(frozen)
-        self._own.put(viewer_id, frozen.list_id, body, only_here=True)
-        await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, body, first=first))
-        self._own.put(viewer_id, frozen.list_id, body)
+        body, only_here = encode(frozen), True
+        try:
+            await self.valkey.call(lambda: self._lists.put(viewer_id, frozen.list_id, body, first=first))
+            only_here = False
+        finally:
+            self._own.put(viewer_id, frozen.list_id, body, only_here=only_here)
 
     async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of each viewer and list, whether it answers first pages still; False when nobody says so."""
-        try:
-            return await self.valkey.call(lambda: self._lists.still_first(asked))
-        except StoreUnavailableError:
-            return [False] * len(asked)
+        """Of each viewer and list, whether it answers first pages still. Raises StoreUnavailableError."""
+        return await self.valkey.call(lambda: self._lists.still_first(asked))
 
     async def _rank_once(self, viewer_id: int, algo: str) -> FrozenList:
         """Requests of a viewer that come together share one list; one that gives up takes it from nobody."""

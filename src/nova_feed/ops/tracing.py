@@ -105,9 +105,7 @@ def span(name: str, kind: Kind = "internal", **attributes: Value) -> AbstractCon
 
 def reading(name: str) -> AbstractContextManager[object]:
     """A span around queries of PostgreSQL."""
-    return (
-        _OFF if _tracer is None else span(name, "client", db__system__name="postgresql", db__operation__name="SELECT")
-    )
+    return span(name, "client", db__system__name="postgresql", db__operation__name="SELECT")
 
 
 def begin(name: str, kind: Kind, parents: Iterable[str] = (), **attributes: Value) -> Open:

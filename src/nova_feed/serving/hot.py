@@ -16,6 +16,7 @@ from typing import NamedTuple
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova_feed.clock import Clock
+from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.copies import Copy
 from nova_feed.ops.access import Hit
 from nova_feed.serving.charge import fields
@@ -77,7 +78,10 @@ async def _find(state: ApiState, asked: _Asked) -> _Found | None:
     if principal is None or copy is None:
         return None
     if state.copies.due(copy):
-        [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
+        try:
+            [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
+        except StoreUnavailableError:
+            still = False
         state.copies.confirm([copy], [still])
         if not still:
             return None
