@@ -187,12 +187,12 @@ async def test_somebody_who_follows_thousands_is_answered_in_time(
         "INSERT INTO follows (follower_id, followee_id) SELECT $1, id FROM users WHERE id <> $1 AND id % 5 > 0", viewer
     )
 
-    async def known() -> Json | None:
+    async def whole() -> Json | None:
+        # Half a second earlier ClickHouse has a part of the follows, and who is followed by now is missing.
         body = await reader(viewer).suggested(limit=50)
-        return body if not body["cold_start"] else None
+        return body if not body["cold_start"] and body["count"] == 50 else None
 
-    body = await eventually(known, SOON_S)
-    assert body["count"] == 50
+    body = await eventually(whole, SOON_S)
     assert not {user["user_id"] for user in body["users"]} & set(await app.followees(viewer))
 
 
