@@ -14,7 +14,7 @@ import redis.asyncio as redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from nova_feed.cache.keys import FEED
-from nova_feed.store.client import COMMAND, SQL
+from nova_feed.store.client import COMMAND, SQL, VERSION
 from nova_feed.store.client import read as query_text
 from nova_feed.stream.lag import group_lag
 from nova_feed.workers.levels import GROUPS
@@ -70,7 +70,7 @@ async def served(read: dict[str, Any]) -> Served:
 
 
 def _for_viewers(query: str) -> bool:
-    return query not in {SQL, COMMAND} and "{viewers" in query_text(query)
+    return query not in {SQL, COMMAND, VERSION} and "{viewers" in query_text(query)
 
 
 async def forget(read: dict[str, Any], viewers: Viewers) -> None:

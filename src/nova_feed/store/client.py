@@ -26,7 +26,7 @@ _AWAY = (OperationalError, aiohttp.ClientError, OSError, TimeoutError)
 # Why a user who may only read (deploy/clickhouse/users.sql) makes no database: somebody else made it.
 _MAY_ONLY_READ = ("ACCESS_DENIED", "READONLY", "QUERY_IS_PROHIBITED")
 SLOW_S = 0.5
-SQL, COMMAND = "sql", "command"  # in place of a file's name: the tools' queries, and rebuilds of tables
+SQL, COMMAND, VERSION = "sql", "command", "version"  # in place of a file's name: tools' queries, rebuilds, health
 log = structlog.get_logger(__name__)
 
 
@@ -72,7 +72,7 @@ class Store:
 
     async def version(self) -> str:
         """The server's version, by a real query."""
-        columns = await self._run("version", "SELECT version() AS version", {})
+        columns = await self._run(VERSION, "SELECT version() AS version", {})
         return str(columns["version"][0])
 
     async def select(self, query: str, **parameters: Any) -> Columns:
