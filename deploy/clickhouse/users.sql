@@ -17,10 +17,11 @@ REVOKE SELECT ON nova.events_queue FROM nova_api;
 REVOKE SELECT ON nova.recent_queue FROM nova_api;
 
 -- The worker: refreshes views, records what it sent to dead letters and each day's metrics, reads everything of the
--- database, and how old its views and how full the server's disks are.
+-- database, which parts its tables have, how old its views and how full the server's disks are.
 CREATE USER IF NOT EXISTS nova_worker IDENTIFIED WITH sha256_password BY 'change-me';
 GRANT SELECT, SYSTEM VIEWS ON nova.* TO nova_worker;
 GRANT INSERT ON nova.bad_rows_sent TO nova_worker;
 GRANT INSERT ON nova.daily_metrics TO nova_worker;
 GRANT SELECT ON system.view_refreshes TO nova_worker;
 GRANT SELECT ON system.disks TO nova_worker;
+GRANT SELECT ON system.parts TO nova_worker;

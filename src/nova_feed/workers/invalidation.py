@@ -2,6 +2,7 @@
 
 The counters table is rebuilt here, one rebuild after the other with a pause between them, so that a post or an event is
 counted a fraction of a second after it arrived; ClickHouse's own schedule, slower, goes on when no worker does it.
+While nothing arrives nothing is rebuilt: to ask costs a tenth.
 Cached lists are forgotten after the rebuild that brought the post, not when Kafka had it: a list that is forgotten
 before the table has the post would be ranked without it, and stay so for its whole life.
 
@@ -37,19 +38,27 @@ class Invalidation:
         self._known: dict[int, int] = {}
         self._allowance = Allowance(clock, per_s=FORGOTTEN_PER_S)
         self._took_s: deque[float] = deque(maxlen=REMEMBERED)
+        self._made_from: int | None = None
 
     async def run(self) -> None:
         """Rebuild and look until cancelled. A store that is away is waited for."""
         while True:
             try:
-                self._took_s.append(await rebuild(self._store, self._clock, "hot_posts"))
-                await self.step()
+                await self._renew()
             except StoreUnavailableError as error:
+                self._made_from = None
                 log.warning("invalidation.waiting", store=error.store, reason=error.reason)
                 await asyncio.sleep(1)
             # The quickest of late is what the work costs; the others had to wait for a processor, and to rest longer
             # for that would only make the counters older where they are old already.
             await asyncio.sleep(HOT.after(min(self._took_s, default=0.0)))
+
+    async def _renew(self) -> None:
+        [state] = (await self._store.select("hot_inputs"))["state"].tolist()
+        if state != self._made_from:
+            self._took_s.append(await rebuild(self._store, self._clock, "hot_posts"))
+            await self.step()
+            self._made_from = state
 
     async def step(self) -> int:
         """One look: returns how many new posts were seen. Raises StoreUnavailableError."""
