@@ -103,6 +103,20 @@ def test_a_list_that_keeps_the_rule_stays_in_score_order(authors: list[int], rul
 
 
 @law
+@given(authors_lists, rules, histories, starts, st.integers(0, 60))
+def test_a_part_of_the_places_is_filled_as_all_of_them_would_be(
+    authors: list[int], rule: Saturation, history: list[int], start: int, places: int
+) -> None:
+    whole = saturate(authors, rule, history=history, start=start)
+    part = saturate(authors, rule, history=history, start=start, places=places)
+    assert part.order[:places].tolist() == whole.order[:places].tolist()
+    assert part.relaxed[:places].tolist() == whole.relaxed[:places].tolist()
+    left = part.order[places:].tolist()
+    assert left == sorted(left)
+    assert sorted(part.order.tolist()) == list(range(len(authors)))
+
+
+@law
 @given(authors_lists, rules, histories, starts)
 def test_arranging_an_arranged_list_changes_nothing(
     authors: list[int], rule: Saturation, history: list[int], start: int

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nova_feed.ranking import Candidates, Ranked, Removed, Scores, Weights, score
+from nova_feed.ranking import Candidates, Ranked, Removed, Scores, Weights, among, score
 
 _COLUMNS = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures", "interactions", "sources")
 _ROW = np.dtype(
@@ -100,7 +100,7 @@ def freeze(
         np.concatenate([part.propensity for part in parts]),
         np.concatenate([part.relaxed for part in parts]),
         np.repeat([False, True][: len(parts)], [len(part) for part in parts]),
-        np.isin(candidates.author_id, followees),
+        among(candidates.author_id, followees),
     )  # fmt: skip
 
 

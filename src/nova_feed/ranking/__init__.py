@@ -5,6 +5,7 @@ Pure: no I/O, no clock, no randomness, no settings. ``pipeline`` is the place to
 stands, ``audit`` judges a list from outside. Beside it, ``trending`` and ``suggesting`` make the two other lists.
 """
 
+from nova_feed.ranking.arrays import among
 from nova_feed.ranking.audit import avoidable, lawful, violations
 from nova_feed.ranking.candidates import (
     AFFINITY_REACH,
@@ -45,6 +46,7 @@ __all__ = [
     "Suggestion",
     "ViewerRules",
     "Weights",
+    "among",
     "avoidable",
     "engagement",
     "exclude",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
+from nova_feed.ranking.arrays import among
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -118,19 +120,10 @@ def _verdicts(candidates: Candidates, rules: ViewerRules) -> tuple[tuple[Rule, F
     author, post = candidates.author_id, candidates.post_id
     return (
         (Rule.OWN, author == rules.viewer_id),
-        (Rule.BLOCKED, _among(author, rules.blocked_authors)),
-        (Rule.MUTED, _among(author, rules.muted_authors)),
-        (Rule.UNFOLLOWED, _among(author, rules.unfollowed_authors)),
-        (Rule.DELETED, _among(post, rules.deleted_posts)),
-        (Rule.HIDDEN, _among(post, rules.hidden_posts)),
-        (Rule.SEEN, _among(post, rules.seen_posts)),
+        (Rule.BLOCKED, among(author, rules.blocked_authors)),
+        (Rule.MUTED, among(author, rules.muted_authors)),
+        (Rule.UNFOLLOWED, among(author, rules.unfollowed_authors)),
+        (Rule.DELETED, among(post, rules.deleted_posts)),
+        (Rule.HIDDEN, among(post, rules.hidden_posts)),
+        (Rule.SEEN, among(post, rules.seen_posts)),
     )
-
-
-def _among(ids: Ints, listed: Ints) -> Flags:
-    """Which ids are listed. Ten times faster than ``np.isin`` on lists of this size (6 us for 700 among 200)."""
-    if not len(listed):
-        return np.zeros(len(ids), dtype=np.bool_)
-    ordered = np.sort(listed)
-    found: Flags = ordered.take(np.searchsorted(ordered, ids), mode="clip") == ids
-    return found

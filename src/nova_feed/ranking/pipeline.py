@@ -105,8 +105,8 @@ def rank(
     by_score = order[allowed[order]]
     blended = _explore(merged, by_score, seed)
     order = blended.order
-    arranged = saturate(merged.author_id[order], saturation, history=history, start=start)
     length = len(order) if limit is None else limit
+    arranged = saturate(merged.author_id[order], saturation, history=history, start=start, places=length)
     kept, cut = arranged.order[:length], arranged.order[length:]
     left = Removed.by(Rule.NOT_DRAWN, merged.post_id[blended.left])
     removed = Removed.concat([excluded, left, Removed.by(Rule.LIMIT, merged.post_id[order[cut]])])
@@ -131,8 +131,9 @@ def rank(
 
 def _explore(merged: Candidates, by_score: Ints, seed: int | None) -> Blend:
     """Places by lot for what exploration alone proposes; without a seed none."""
-    explored = (merged.sources == Source.EXPLORATION) & (seed is not None)
-    return blend(by_score, explored, merged.post_id, seed or 0)
+    if seed is None:
+        return Blend(by_score, by_score[:0], 0.0, np.zeros(len(by_score), dtype=np.bool_))
+    return blend(by_score, merged.sources == Source.EXPLORATION, merged.post_id, seed)
 
 
 def why_not(ranked: Ranked, post_id: int) -> Rule | None:
