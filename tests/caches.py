@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nova_feed.cache.backlogs import MOST_WINDOWS, Backlogs
-from nova_feed.cache.lists import Kept, ListCache
+from nova_feed.cache.lists import Kept, ListCache, ToKeep
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
@@ -20,40 +20,40 @@ class ListsInMemory(ListCache):
     def __init__(self) -> None:
         self.away = False
         self.bodies: dict[tuple[int, str], bytes] = {}
-        self.firsts: dict[int, str] = {}
+        self.named: dict[int, str] = {}
 
     async def close(self) -> None:
         self.away = True
 
-    async def first(self, viewer_id: int) -> bytes | None:
+    async def firsts(self, viewers: Sequence[int]) -> dict[int, bytes | None]:
         self._reach()
-        list_id = self.firsts.get(viewer_id)
-        return None if list_id is None else self.bodies.get((viewer_id, list_id))
+        return {viewer: self.bodies.get((viewer, self.named.get(viewer, ""))) for viewer in viewers}
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         self._reach()
         return self.bodies.get((viewer_id, list_id))
 
-    async def put(self, viewer_id: int, list_id: str, body: bytes, *, first: bool) -> None:
+    async def put_all(self, lists: Sequence[ToKeep]) -> None:
         self._reach()
-        self.bodies[viewer_id, list_id] = body
-        if first:
-            self.firsts[viewer_id] = list_id
+        for one in lists:
+            self.bodies[one.viewer_id, one.list_id] = one.body
+            if one.first:
+                self.named[one.viewer_id] = one.list_id
 
     async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
         self._reach()
-        return [self.firsts.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies
+        return [self.named.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies
                 for viewer_id, list_id in asked]  # fmt: skip
 
     async def forget(self, viewers: Iterable[int]) -> None:
         self._reach()
         for viewer in viewers:
-            self.firsts.pop(viewer, None)
+            self.named.pop(viewer, None)
 
     async def kept(self, viewer_id: int, most_keys: int) -> Kept:
         self._reach()
         lists = [(600, body) for (viewer, _), body in sorted(self.bodies.items()) if viewer == viewer_id]
-        first = self.firsts.get(viewer_id)
+        first = self.named.get(viewer_id)
         return Kept(first, 120 if first else -2, tuple(lists), complete=True)
 
     async def version(self) -> str:
@@ -77,8 +77,11 @@ class SeenInMemory(SeenCache):
         for viewer, post in pairs:
             self.seen.setdefault(viewer, set()).add(post)
 
-    async def read(self, viewer_id: int) -> Seen:
+    async def read(self, viewers: Sequence[int]) -> dict[int, Seen]:
         self._reach()
+        return {viewer: self._of(viewer) for viewer in viewers}
+
+    def _of(self, viewer_id: int) -> Seen:
         if viewer_id not in self.seen:
             return NOTHING_SEEN
         return Seen(np.array(sorted(self.seen[viewer_id]), dtype=np.int64), np.empty(0, dtype=np.uint8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -27,6 +28,7 @@ class SystemClock:
         return time.monotonic()
 
 
+@lru_cache(maxsize=16_384)  # the posts of a page are on other viewers' pages, too
 def rfc3339(ms: int) -> str:
     """UTC milliseconds as ``2026-01-31T12:00:00.123Z``."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nova_feed.cache.keys import FEED, LIST
-from nova_feed.cache.lists import ListCache
+from nova_feed.cache.lists import ListCache, ToKeep
 from nova_feed.cache.seen import SeenCache
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.local.ports import free_port
@@ -63,6 +63,9 @@ async def test_the_newest_list_put_as_the_first_answers_first_pages(lists: ListC
     await lists.put(1, "b", b"two", first=True)
     await lists.put(1, "c", b"three", first=False)
     assert [await lists.first(1), await lists.first(2)] == [b"two", None]
+    await lists.put_all([ToKeep(2, "d", b"four", first=True), ToKeep(1, "e", b"five", first=False)])
+    assert await lists.firsts([2, 3, 1]) == {2: b"four", 3: None, 1: b"two"}
+    assert await lists.get(1, "e") == b"five"
     assert await lists.get(1, "a") == b"one"
 
 
@@ -173,20 +176,20 @@ async def test_a_server_that_is_stopped_costs_a_tenth_of_a_second_and_answers_ag
 
 async def test_a_viewer_has_seen_what_was_marked_for_him_and_nothing_else(seen: SeenCache) -> None:
     posts = np.arange(1, 31)
-    assert not (await seen.read(1)).among(posts).any()
+    assert not (await seen.read([1]))[1].among(posts).any()
     await seen.mark([(1, 3), (1, 17), (2, 4)], NOW)
     await seen.mark([(1, 17), (1, 2**62)], NOW + 1)
     await seen.mark([], NOW + 2)
-    assert posts[(await seen.read(1)).among(posts)].tolist() == [3, 17]
-    assert posts[(await seen.read(2)).among(posts)].tolist() == [4]
-    assert (await seen.read(1)).among(np.array([2**62])).all()
+    known = await seen.read([1, 2, 3])
+    assert [posts[known[viewer].among(posts)].tolist() for viewer in known] == [[3, 17], [4], []]
+    assert known[1].among(np.array([2**62])).all()
 
 
 async def test_a_seen_cache_that_is_away_says_so(away: ListCache) -> None:
     gone = SeenCache(away.client) if not isinstance(away, ListsInMemory) else SeenInMemory()
     if isinstance(gone, SeenInMemory):
         gone.away = True
-    for call in (gone.read(1), gone.mark([(1, 2)], NOW)):
+    for call in (gone.read([1]), gone.mark([(1, 2)], NOW)):
         with pytest.raises(StoreUnavailableError, match="valkey"):
             await call
 

@@ -192,3 +192,34 @@ async def test_it_knows_for_how_long_a_batch_has_had_no_answer() -> None:
     assert coalescer.longest_s >= asyncio.get_running_loop().time() - began
     await store.answer_all(*first, *second)
     assert coalescer.longest_s == 0
+
+
+async def test_after_a_batch_of_several_the_next_one_gathers_for_a_share_of_its_time() -> None:
+    store, loop = Store(), asyncio.get_running_loop()
+    coalescer = Coalescer(store.load, at_once=1, rest=1.0)
+    began = loop.time()
+    crowd = ask(coalescer, 1, 2)
+    await store.has(1)
+    await asyncio.sleep(0.05)
+    store.answer(0)
+    await asyncio.gather(*crowd)
+    took_s = loop.time() - began
+    again = ask(coalescer, 3)
+    await asyncio.sleep(0)
+    again += ask(coalescer, 4)
+    await asyncio.sleep(took_s / 2)
+    assert len(store.batches) == 1
+    await store.has(2)
+    assert store.batches == [(1, 2), (3, 4)]
+    await store.answer_all(*again)
+
+
+async def test_after_a_lone_miss_nobody_waits_and_a_full_batch_never_does() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load, most=2, at_once=1, rest=1000.0)
+    await store.answer_all(*ask(coalescer, 1))
+    await store.answer_all(*ask(coalescer, 2))
+    assert store.batches == [(1,), (2,)]
+    await store.answer_all(*ask(coalescer, 3, 4))
+    await store.answer_all(*ask(coalescer, 5, 6))
+    assert store.batches[2:] == [(3, 4), (5, 6)]

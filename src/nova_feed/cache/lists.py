@@ -35,6 +35,16 @@ class Kept:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToKeep:
+    """A list to be kept; ``first``: it answers the viewer's first pages from now on."""
+
+    viewer_id: int
+    list_id: str
+    body: bytes
+    first: bool
+
+
 class ListCache:
     """Every method raises StoreUnavailableError within about 250 ms when Valkey does not answer; nothing is retried."""
 
@@ -57,8 +67,20 @@ class ListCache:
 
     async def first(self, viewer_id: int) -> bytes | None:
         """The list that answers this viewer's first pages, if there is one."""
-        list_id = cast("bytes | None", await _call(self.client.get(FEED.of(viewer_id))))
-        return None if list_id is None else await self.get(viewer_id, list_id.decode("ascii"))
+        return (await self.firsts([viewer_id]))[viewer_id]
+
+    async def firsts(self, viewers: Sequence[int]) -> dict[int, bytes | None]:
+        """Of each viewer the list that answers first pages; the lives of the lists are renewed."""
+        named = cast("list[bytes | None]", await _call(self.client.mget([FEED.of(viewer) for viewer in viewers])))
+        asked = [(viewer, list_id) for viewer, list_id in zip(viewers, named, strict=True) if list_id is not None]
+        answers: dict[int, bytes | None] = dict.fromkeys(viewers)
+        if not asked:
+            return answers
+        pipeline = self.client.pipeline(transaction=False)
+        for viewer, list_id in asked:
+            pipeline.getex(LIST.of(viewer, list_id.decode("ascii")), ex=self._ttls()[1])
+        found = cast("list[bytes | None]", await _call(pipeline.execute()))
+        return answers | {viewer: body for (viewer, _), body in zip(asked, found, strict=True)}
 
     async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
         """Of each viewer and list, whether it answers first pages still; the lives of the lists are renewed."""
@@ -77,12 +99,17 @@ class ListCache:
 
     async def put(self, viewer_id: int, list_id: str, body: bytes, *, first: bool) -> None:
         """Keep a list; with ``first`` it also answers the viewer's first pages from now on."""
+        await self.put_all([ToKeep(viewer_id, list_id, body, first)])
+
+    async def put_all(self, lists: Sequence[ToKeep]) -> None:
+        """Keep several lists."""
         feed_ttl_s, list_ttl_s = self._ttls()
         pipeline = self.client.pipeline(transaction=False)
-        pipeline.set(LIST.of(viewer_id, list_id), body, ex=list_ttl_s)
-        if first:  # a little less than its life for each another time: what was made together is not missed together
-            life_s = feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
-            pipeline.set(FEED.of(viewer_id), list_id, px=max(1, int(life_s * 1000)))
+        for one in lists:
+            pipeline.set(LIST.of(one.viewer_id, one.list_id), one.body, ex=list_ttl_s)
+            if one.first:  # a little less than its life for each another time: so they are not missed together
+                life_s = feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
+                pipeline.set(FEED.of(one.viewer_id), one.list_id, px=max(1, int(life_s * 1000)))
         await _call(pipeline.execute())
 
     async def cold(self, viewers: Sequence[int]) -> list[int]:

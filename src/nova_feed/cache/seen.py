@@ -6,9 +6,9 @@ taken for one that was in less than 1 % of all cases, (1 - exp(-3n / 65536))^3 (
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,15 +98,20 @@ class SeenCache:
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error
 
-    async def read(self, viewer_id: int) -> Seen:
-        """What this viewer has seen."""
+    async def read(self, viewers: Sequence[int]) -> dict[int, Seen]:
+        """What each of these viewers has seen, in one round trip."""
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.zrange(SEEN_RECENT.of(viewer_id), 0, -1)
-        pipeline.get(SEEN.of(viewer_id))
+        for viewer_id in viewers:
+            pipeline.zrange(SEEN_RECENT.of(viewer_id), 0, -1)
+            pipeline.get(SEEN.of(viewer_id))
         try:
-            recent, bits = cast("tuple[list[bytes], bytes | None]", await pipeline.execute())
+            found = await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error
-        if not recent:
-            return NOTHING_SEEN
-        return Seen(np.sort(np.array(recent, dtype=np.int64)), np.frombuffer(bits or b"", dtype=np.uint8))
+        return {viewer: _seen(*told) for viewer, *told in zip(viewers, found[::2], found[1::2], strict=True)}
+
+
+def _seen(recent: list[bytes], bits: bytes | None) -> Seen:
+    if not recent:
+        return NOTHING_SEEN
+    return Seen(np.sort(np.array(recent, dtype=np.int64)), np.frombuffer(bits or b"", dtype=np.uint8))

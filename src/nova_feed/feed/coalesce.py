@@ -1,7 +1,8 @@
 """Misses of many viewers become one query.
 
-No timer: while one batch is being answered the next one gathers, so a lone miss waits for nobody and a crowd shares.
-Who asks in the same turn of the event loop shares in any case.
+While one batch is being answered the next one gathers, so a lone miss waits for nobody and a crowd shares. Who asks in
+the same turn of the event loop shares in any case. Where a query costs little more for many than for one, a crowd may
+be gathered for a while after each batch, too: those who were answered are about to ask again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -17,16 +19,21 @@ T = TypeVar("T")
 
 class Coalescer(Generic[K, T]):
     """Single-flight for each thing asked for (a viewer, as a rule); batches of up to ``most`` of them, at most
-    ``at_once`` batches under way."""
+    ``at_once`` batches under way.
+
+    ``rest``: for how long the next batch gathers after one of several, as a share of the time that one took.
+    """
 
     def __init__(
-        self, load: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], *, most: int = 64, at_once: int = 2
-    ) -> None:
-        self._load, self._most, self._at_once = load, most, at_once
+        self, load: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], *,
+        most: int = 64, at_once: int = 2, rest: float = 0.0,
+    ) -> None:  # fmt: skip
+        self._load, self._most, self._at_once, self._rest = load, most, at_once, rest
         self._waiting: dict[K, asyncio.Future[T]] = {}
         self._loading: dict[K, asyncio.Future[T]] = {}
         self._asking: dict[K, Context] = {}  # of whoever asked first: what a batch logs and traces is its first one's
         self._batches: dict[asyncio.Task[None], float] = {}  # and when they began
+        self._resting: asyncio.TimerHandle | None = None
 
     async def get(self, asked: K) -> T:
         """The answer for one of them. Raises what ``load`` raised for the batch it was in.
@@ -48,6 +55,8 @@ class Coalescer(Generic[K, T]):
         return now - min(self._batches.values(), default=now)
 
     def _start(self) -> None:
+        if self._resting is not None and len(self._waiting) < self._most:
+            return
         while self._waiting and len(self._batches) < self._at_once:
             batch = dict(list(self._waiting.items())[: self._most])
             for asked in batch:
@@ -55,10 +64,18 @@ class Coalescer(Generic[K, T]):
             contexts = [self._asking.pop(asked) for asked in batch]
             task = asyncio.create_task(self._run(batch), context=contexts[0])
             self._batches[task] = asyncio.get_running_loop().time()
-            task.add_done_callback(self._finished)
+            task.add_done_callback(partial(self._finished, of=len(batch)))
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        del self._batches[task]
+    def _finished(self, task: asyncio.Task[None], of: int) -> None:
+        began, loop = self._batches.pop(task), asyncio.get_running_loop()
+        if self._rest and of > 1:
+            if self._resting is not None:
+                self._resting.cancel()
+            self._resting = loop.call_later(self._rest * (loop.time() - began), self._rested)
+        self._start()
+
+    def _rested(self) -> None:
+        self._resting = None
         self._start()
 
     async def _run(self, batch: dict[K, asyncio.Future[T]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +36,8 @@ class Sources:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
-        self._trending = Shared(clock, TRENDING_AGE_S, lambda: store.select("trending"))
-        self._fresh = Shared(clock, EXPLORATION_AGE_S, lambda: store.select("exploration", canary=CANARY_AUTHOR))
+        self._trending = Shared(clock, TRENDING_AGE_S, self._ask_trending)
+        self._fresh = Shared(clock, EXPLORATION_AGE_S, self._ask_fresh)
 
     async def propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
         """One proposal for each viewer, from two queries for all of them (and two more, shared, now and then)."""
@@ -46,24 +46,33 @@ class Sources:
             self._store.select("candidates", viewers=ids), self._store.select("pairs", viewers=ids),
             self._trending.get(), self._fresh.get(),
         )  # fmt: skip
-        row_groups, pair_groups = _by_viewer(rows), _by_viewer(pairs)
+        own = _candidates(rows, rows["source"])  # checked once for all of them
+        of_rows, of_pairs = _by_viewer(rows), _by_viewer(pairs)
+        nothing = np.empty(0, dtype=np.int64)
         return {
             viewer: _proposal(
-                viewer, _take(rows, row_groups.get(viewer)), _take(pairs, pair_groups.get(viewer)), trending, fresh
+                viewer, own.take(of_rows.get(viewer, nothing)), _take(pairs, of_pairs.get(viewer, nothing)),
+                trending, fresh,
             )
             for viewer in viewers
-        }
+        }  # fmt: skip
+
+    async def _ask_trending(self) -> Candidates:
+        return _candidates(await self._store.select("trending"), Source.TRENDING)
+
+    async def _ask_fresh(self) -> Candidates:
+        return _candidates(await self._store.select("exploration", canary=CANARY_AUTHOR), Source.EXPLORATION)
 
 
 class Shared:
     """An answer that is the same for everybody, at most ``age_s`` old."""
 
-    def __init__(self, clock: Clock, age_s: float, ask: Callable[[], Awaitable[Columns]]) -> None:
+    def __init__(self, clock: Clock, age_s: float, ask: Callable[[], Awaitable[Candidates]]) -> None:
         self._clock, self._age_s, self._ask = clock, age_s, ask
-        self._known: tuple[float, Columns] | None = None
+        self._known: tuple[float, Candidates] | None = None
         self._lock = asyncio.Lock()
 
-    async def get(self) -> Columns:
+    async def get(self) -> Candidates:
         """The answer. Raises StoreUnavailableError."""
         async with self._lock:
             now = self._clock.monotonic()
@@ -72,19 +81,14 @@ class Shared:
             return self._known[1]
 
 
-def _proposal(viewer: int, rows: Columns, pairs: Columns, trending: Columns, fresh: Columns) -> Proposal:
+def _proposal(
+    viewer: int, own: Candidates, pairs: Columns, trending: Candidates, fresh: Candidates
+) -> Proposal:  # fmt: skip
     cold = not ((pairs["relation"] & FOLLOWS > 0) | (pairs["interactions"] > 0)).any()
-    parts = [_candidates(rows, rows["source"]), _candidates(trending, Source.TRENDING)]
-    if cold:
-        parts.append(_candidates(fresh, Source.EXPLORATION))
-    together = Candidates.concat(parts)
+    together = Candidates.concat([own, trending, fresh] if cold else [own, trending])
     order = np.argsort(pairs["author_id"])
     authors, interactions = pairs["author_id"][order], pairs["interactions"][order]
-    known = Candidates.make(
-        **{name: getattr(together, name) for name in _COUNTED},
-        interactions=_look_up(together.author_id, authors, interactions),
-        sources=together.sources.astype(np.int64),
-    )
+    known = replace(together, interactions=_look_up(together.author_id, authors, interactions))
     followees = pairs["author_id"][pairs["relation"] & FOLLOWS > 0]
     return Proposal(known, _rules(viewer, pairs), followees, cold=bool(cold))
 
@@ -125,6 +129,5 @@ def _by_viewer(columns: Columns) -> dict[int, Ints]:
     return {int(viewers[rows[0]]): rows for rows in np.split(order, starts[1:])}
 
 
-def _take(columns: Columns, rows: Ints | None) -> Columns:
-    chosen: Ints | slice = slice(0, 0) if rows is None else rows
-    return Columns((name, column[chosen]) for name, column in columns.items())
+def _take(columns: Columns, rows: Ints) -> Columns:
+    return Columns((name, column[rows]) for name, column in columns.items())

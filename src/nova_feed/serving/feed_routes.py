@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
+import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +22,7 @@ from nova_feed.serving.query import FeedQuery, feed_query, post_id
 from nova_feed.serving.schemas import FeedPost, FeedResponse, FeedSource, InspectionResponse
 from nova_feed.serving.state import ApiState, reader_of, state_of
 
+_requests, _seconds = cache(metrics.FEED_REQUESTS.labels), cache(metrics.FEED_SECONDS.labels)
 _SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bits in range(32)}
 
 
@@ -101,36 +105,31 @@ def render(page: Page, query: FeedQuery, *, now_ms: int, took_ms: float) -> Feed
 
 
 def _posts(page: Page, query: FeedQuery) -> list[FeedPost]:
-    rows, total = page.frozen.candidates, page.frozen.scores.total
-    ranked = page.frozen.as_ranked() if query.explain else None
+    frozen, rows = page.frozen, np.array(page.cut.rows, dtype=np.int64)
+    ranked = frozen.as_ranked() if query.explain else None
+    part = frozen.candidates.take(rows)
+    columns = (part.post_id, part.author_id, part.created_ms, part.likes, part.comments, part.shares, part.exposures,
+               part.sources, frozen.scores.total[rows], frozen.seen[rows], frozen.propensity[rows], rows)  # fmt: skip
+    places = zip(*(column.tolist() for column in columns), page.cut.relaxed, strict=True)
     return [
         FeedPost(
-            post_id=int(rows.post_id[row]),
-            author_id=int(rows.author_id[row]),
-            created_at=rfc3339(int(rows.created_ms[row])),
-            likes=int(rows.likes[row]),
-            comments=int(rows.comments[row]),
-            shares=int(rows.shares[row]),
-            exposures=int(rows.exposures[row]),
-            score=float(total[row]),
-            sources=_SOURCES[int(rows.sources[row])],
-            position=position,
-            relaxed=relaxed,
-            seen=bool(page.frozen.seen[row]),
-            propensity=float(page.frozen.propensity[row]),
+            post_id, author_id, rfc3339(created_ms), likes, comments, shares, exposures, score, _SOURCES[sources],
+            position, relaxed=relaxed, seen=seen, propensity=propensity,
             explanation=msgspec.UNSET if ranked is None else explain(ranked, row).as_payload(),
         )
-        for position, (row, relaxed) in enumerate(
-            zip(page.cut.rows, page.cut.relaxed, strict=True), page.first_position
-        )
-    ]
+        for position, (
+            post_id, author_id, created_ms, likes, comments, shares, exposures, sources, score, seen, propensity, row,
+            relaxed,
+        ) in enumerate(places, page.first_position)
+    ]  # fmt: skip
 
 
 def _record(request: Request, user_id: int, query: FeedQuery, body: FeedResponse, page: Page) -> None:
     algo = TIMELINE if page.reason == SWITCHED_OFF else query.algo  # ch with a timeline counts as fallback
-    metrics.FEED_REQUESTS.labels(algo, body.source, str(body.cache_hit).lower()).inc()
-    metrics.FEED_SECONDS.labels(body.source).observe(body.response_time_ms / 1000)
-    metrics.POSTS_REMOVED.inc(page.cut.removed)
+    _requests(algo, body.source, str(body.cache_hit).lower()).inc()
+    _seconds(body.source).observe(body.response_time_ms / 1000)
+    if page.cut.removed:
+        metrics.POSTS_REMOVED.inc(page.cut.removed)
     tell(
         request.scope, user_id=user_id, algo=query.algo, limit=query.limit, posts=len(body.posts),
         cache_hit=body.cache_hit, source=body.source, fallback=body.fallback,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import MutableMapping
+from functools import cache
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from nova_feed.serving.headers import complete
 from nova_feed.serving.problems import problem
 
 log = structlog.get_logger(__name__)
+_requests, _seconds = cache(metrics.API_REQUESTS.labels), cache(metrics.API_SECONDS.labels)
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
@@ -54,8 +56,8 @@ class Observe:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)
-        metrics.API_REQUESTS.labels(route, scope["method"] if route != "(none)" else "", str(status)).inc()
-        metrics.API_SECONDS.labels(route).observe(seconds)
+        _requests(route, scope["method"] if route != "(none)" else "", str(status)).inc()
+        _seconds(route).observe(seconds)
         if scope["path"] not in _QUIET:
             log.info("request", path=scope["path"], status=status, ms=round(seconds * 1000, 1), **scope.get("told", {}))
 
