@@ -1,3 +1,4 @@
+import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -62,7 +63,7 @@ async def test_a_refused_batch_is_counted_and_let_go(statistics: Statistics) -> 
 
 
 async def test_a_server_that_is_away_is_waited_for_and_every_failure_counted(statistics: Statistics) -> None:
-    failures = [ConnectionRefusedError(), TimeoutError()]
+    failures = [asyncpg.InternalClientError("cut in the middle of a message"), ConnectionRefusedError(), TimeoutError()]
 
     async def attempt() -> str:
         if failures:
@@ -70,7 +71,9 @@ async def test_a_server_that_is_away_is_waited_for_and_every_failure_counted(sta
         return "there"
 
     assert await persist(attempt, "like", statistics.errors) == "there"
-    assert statistics.errors == {"like: TimeoutError": 1, "like: ConnectionRefusedError": 1}
+    assert statistics.errors == {
+        "like: TimeoutError": 1, "like: ConnectionRefusedError": 1, "like: InternalClientError": 1
+    }  # fmt: skip
 
 
 async def test_a_failure_that_waiting_does_not_mend_is_raised_at_once(statistics: Statistics) -> None:
