@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import asyncpg
 from starlette.applications import Starlette
@@ -31,6 +32,7 @@ from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.daily import Daily
 from nova_feed.feed.inspect import PostFacts
 from nova_feed.feed.measures import PostMeasures
+from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.people import People
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.service import FeedService
@@ -185,6 +187,9 @@ def feed_service(
         rules=Rules(clients.reads, clients.store, clock),
         facts=PostFacts(clients.reads),
         lists=clients.lists,
+        nearby=NearbyLists(
+            Path(settings.lists_dir) if settings.lists_dir else None, clock, lambda: clients.live.now.list_ttl_s
+        ),
         seen=SeenCache(clients.lists.client),
         signer=_signer(settings),
         clock=clock,

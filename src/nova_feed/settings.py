@@ -104,6 +104,12 @@ class Settings(BaseModel):
     worker_concurrency: int = Field(
         2, ge=1, le=256, validation_alias=_env("WORKER_CONCURRENCY"), description="API worker processes."
     )
+    lists_dir: str = Field(
+        "",
+        validation_alias=_env("NOVA_LISTS_DIR"),
+        description="Folder that the API processes of a host share, for the lists made last (64 MiB): from it cursors"
+        " go on while Valkey is away. Empty: a temporary one.",
+    )
     cors_origins: str = Field(
         "",
         validation_alias=_env("NOVA_CORS_ORIGINS"),

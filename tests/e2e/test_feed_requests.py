@@ -142,12 +142,16 @@ async def test_another_viewers_cursor_is_400_and_told_like_any_other(reader: Rea
 
 
 async def test_an_expired_cursor_is_410_and_says_how_to_go_on(
-    reader: ReaderOf, lists: ListCache, signer: CursorSigner
+    reader: ReaderOf, lists: ListCache, signer: CursorSigner, stack: LocalStack
 ) -> None:
     viewer = reader(61)
     cursor = (await viewer.page(limit=5))["cursor"]
     assert (await viewer.get(cursor=cursor)).status_code == 200
-    await lists.client.unlink(LIST.of(61, signer.decode(cursor, 61).list_id))
+    list_id = signer.decode(cursor, 61).list_id
+    await lists.client.unlink(LIST.of(61, list_id))
+    assert (await viewer.get(cursor=cursor)).status_code == 200  # from its host, which brings it back
+    await lists.client.unlink(LIST.of(61, list_id))
+    (stack.home / "lists" / f"61.{list_id}").unlink()
     answer = await viewer.get(cursor=cursor)
     is_problem(answer, 410)
     assert "start again without a cursor" in answer.json()["detail"]

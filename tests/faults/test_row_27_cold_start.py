@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.bench import READS, Bench, as_coroutine, hold, or_none
 from tests.faults.nemesis import kill
-from tests.faults.watch import MOST, Watch
+from tests.faults.watch import LEAST, MOST, Watch
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
@@ -42,15 +42,16 @@ async def test_a_herd_at_a_cold_start_is_answered_or_told_when_to_come_again(ben
         line.add(f"before: P95 {before.p95:.0f} ms at {READS:.0f}/s; {MOST} at once, then {READS * TIMES:.0f}/s")
         line.add(f"{GOOD:.0%} answered from {_good_after_s(watch):.1f} s on, {watch.turned_away} did not get a turn")
         line.add(breakers.told("clickhouse"), breakers.told("valkey"))
-        assert {look.status for look in watch.looks if look.began > watch.began} <= {200, 410, 503}
+        assert {look.status for look in watch.looks if look.began > watch.began} <= {200, 503}
         assert all(look.again for look in watch.looks if look.status == 503)
-        # More come than can be ranked at once: who is one too many is told so, and nobody else waits for them.
-        bench.served(line, watch, "clickhouse", within_s=8, least=0.0)
+        # On a slow machine more come than can be ranked at once: who is one too many is told so, and nobody else waits
+        # for them. The long form asks for everybody.
+        bench.served(line, watch, "clickhouse", within_s=8, least=LEAST if bench.full else 0.0)
 
 
 def _good_after_s(watch: Watch) -> float:
     """From when on nearly everybody was answered, in seconds after the herd came."""
-    looks = [look for look in watch.looks if watch.began <= look.began <= watch.ended and not look.apart]
+    looks = [look for look in watch.looks if watch.began <= look.began <= watch.ended]
     bins: dict[int, list[bool]] = {}
     for look in looks:
         bins.setdefault(int((look.began - watch.began) / BIN_S), []).append(look.status == 200)

@@ -39,8 +39,7 @@ async def test_a_full_valkey_is_as_good_as_none_and_nobody_sees_its_errors(bench
         assert not load.bad(), load.cuts()
         assert refused
         errors = [look for look in watch.looks if look.status == 0 or look.status >= 500]
-        line.add(f"5xx: {len(errors)}")
-        assert all(look.apart for look in errors), errors[:3]
+        assert not errors, errors[:3]
         bench.served(line, watch, "clickhouse", within_s=SOON_S)  # which has more to do then
 
 

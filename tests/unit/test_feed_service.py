@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nova_feed.errors import CursorError, CursorExpiredError, StoreUnavailableEr
 from nova_feed.feed.breaker import CLOSED, OPEN
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
+from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.patience import SHORT_S
 from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.service import ENOUGH, SOFT_AT_ONCE, SOFT_PER_S, VALKEY_OPEN_S, FeedService, Page
@@ -120,11 +122,13 @@ class World:
     seen: SeenInMemory = field(default_factory=SeenInMemory)
     rules: RulesNow = field(default_factory=RulesNow)
     live: Live = field(default_factory=lambda: Live(Runtime()))
+    folder: Path | None = None  # of the lists of this host
 
     def __post_init__(self) -> None:
         self.clickhouse, self.postgres = ClickHouse(self.clock), PostgreSQL(self.clock)
         self.service = FeedService(
             sources=self.clickhouse, timeline=self.postgres, rules=self.rules, lists=self.lists,
+            nearby=NearbyLists(self.folder, self.clock, lambda: self.live.now.list_ttl_s),
             facts=FactsNow(), seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"),
             clock=self.clock, runtime=self.live,
         )  # fmt: skip
@@ -250,29 +254,40 @@ async def test_a_kept_list_that_cannot_be_read_is_as_good_as_none(world: World) 
     assert (page.cache_hit, len(page.cut.rows)) == (False, 10)
 
 
-async def test_without_valkey_every_first_page_is_ranked_and_cursors_go_on_where_their_lists_were_made(
-    world: World,
+async def test_without_valkey_every_first_page_is_ranked_and_cursors_go_on_from_what_their_host_has(
+    world: World, tmp_path: Path
 ) -> None:
-    before = await world.page()
-    elsewhere = World(clock=world.clock, lists=world.lists, seen=world.seen)
-    world.lists.away = world.seen.away = True
-    during = [await world.page(), await world.page()]
+    clock, lists, seen = world.clock, world.lists, world.seen
+    here = World(clock=clock, lists=lists, seen=seen, folder=tmp_path)
+    beside = World(clock=clock, lists=lists, seen=seen, folder=tmp_path)
+    elsewhere = World(clock=clock, lists=lists, seen=seen, folder=tmp_path / "elsewhere")
+    before = await here.page()
+    lists.away = seen.away = True
+    during = [await here.page(), await here.page()]
     assert [(page.frozen.source, page.cache_hit) for page in during] == [("ranked", False)] * 2
     for first in (before, *during):
-        shown = [post for page in await world.pages(first) for post in posts_of(page)]
+        shown = [post for page in await beside.pages(first) for post in posts_of(page)]
         assert sorted(shown) == list(range(1, POSTS + 1))
         with pytest.raises(StoreUnavailableError, match="valkey"):
             await elsewhere.page(cursor=first.cursor)
 
 
-async def test_a_list_that_valkey_never_had_goes_on_when_it_is_back_and_one_it_had_has_expired(world: World) -> None:
-    had = await world.page()
-    world.lists.away = True
-    never_had = await world.page()
-    world.lists.away, world.lists.bodies = False, {}
-    assert (await world.page(cursor=never_had.cursor)).frozen.list_id == never_had.frozen.list_id
+async def test_a_list_that_valkey_has_not_is_brought_back_by_its_host_as_long_as_it_lives(tmp_path: Path) -> None:
+    here = World(folder=tmp_path / "here")
+    elsewhere = World(clock=here.clock, lists=here.lists, seen=here.seen, folder=tmp_path / "elsewhere")
+    had = await here.page()
+    here.lists.away = True
+    never_had = await here.page()
+    here.lists.away, here.lists.bodies = False, {}
+    for page in (had, never_had):
+        with pytest.raises(CursorExpiredError):
+            await elsewhere.page(cursor=page.cursor)
+        assert (await here.page(cursor=page.cursor)).frozen.list_id == page.frozen.list_id
+        assert (await elsewhere.page(cursor=page.cursor)).frozen.list_id == page.frozen.list_id
+    here.lists.bodies.clear()
+    here.clock.pass_s(here.live.now.list_ttl_s + 1)
     with pytest.raises(CursorExpiredError):
-        await world.page(cursor=had.cursor)
+        await here.page(cursor=had.cursor)
 
 
 async def test_valkey_is_asked_again_every_two_seconds_so_that_cursors_go_on_soon_after_it_is_back(

@@ -16,6 +16,7 @@ from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.frozen import FrozenList
 from nova_feed.feed.inspect import PostFacts
 from nova_feed.feed.laws import Shown, Walk, by_the_rules
+from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.service import FeedService, Page
 from nova_feed.feed.sources import Proposal, Sources
@@ -140,7 +141,9 @@ class World:
         self.seen, self.readings = SeenInMemory(), list[Reading]()
         self.service = FeedService(
             sources=self.clickhouse, timeline=PostgreSQL(self.truth), rules=RulesOfTruth(self.truth), facts=NoFacts(),
-            lists=ListsInMemory(), seen=self.seen, signer=self.signer, clock=self.clock,
+            lists=ListsInMemory(), nearby=NearbyLists(None, self.clock, lambda: 600), seen=self.seen,
+            signer=self.signer,
+            clock=self.clock,
             runtime=Live(Runtime()),
         )  # fmt: skip
 

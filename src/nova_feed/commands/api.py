@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from granian import Granian
@@ -11,7 +15,7 @@ from granian.server.common import AbstractServer
 
 from nova_feed import bootstrap
 from nova_feed.local.ports import must_be_free
-from nova_feed.settings import Settings
+from nova_feed.settings import Settings, env_name
 
 LARGEST_HEAD = 128 * 1024  # bytes of request line and headers before anybody looks at them
 
@@ -20,7 +24,19 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM; requests under way are finished. Raises SettingsError, PortInUseError."""
     bootstrap.check(settings)
     must_be_free(settings.http_port, settings.http_host, "HTTP_PORT")
-    server("nova_feed.bootstrap:asgi", settings).serve()
+    with _lists_dir(settings):
+        server("nova_feed.bootstrap:asgi", settings).serve()
+
+
+@contextmanager
+def _lists_dir(settings: Settings) -> Iterator[None]:
+    """A folder for the lists of this host, told to the processes that answer; one of our own is removed at the end."""
+    if settings.lists_dir:
+        yield
+        return
+    with TemporaryDirectory(prefix="nova-lists-", ignore_cleanup_errors=True) as folder:
+        os.environ[env_name("lists_dir")] = folder
+        yield
 
 
 def server(target: str, settings: Settings) -> AbstractServer[Any]:

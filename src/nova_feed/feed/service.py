@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
 from nova_feed.feed.inspect import Inspection, PostFacts, inspect
-from nova_feed.feed.own import OwnLists
+from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.sources import Proposal, Sources
@@ -79,6 +80,7 @@ class FeedService:
         rules: Rules,
         facts: PostFacts,
         lists: ListCache,
+        nearby: NearbyLists,
         seen: SeenCache,
         signer: CursorSigner,
         clock: Clock,
@@ -86,7 +88,7 @@ class FeedService:
         renewed: Callable[[int], None] = lambda _: None,
     ) -> None:
         """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer."""
-        self._timeline, self._rules, self._lists = timeline, rules, lists
+        self._timeline, self._rules, self._lists, self._nearby = timeline, rules, lists, nearby
         self._signer, self._clock, self._facts = signer, clock, facts
         self._runtime = runtime
         self.clickhouse = Breaker("clickhouse", clock)
@@ -101,7 +103,6 @@ class FeedService:
         )
         self._had: Coalescer[int, Seen] = Coalescer(lambda viewers: self.valkey.call(lambda: seen.read(viewers)))
         self._keeping: Coalescer[ToKeep, None] = Coalescer(self._keep_all)
-        self._own = OwnLists()
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._rests_until = clock.monotonic()
@@ -136,13 +137,10 @@ class FeedService:
         return frozen
 
     async def _keep(self, viewer_id: int, frozen: FrozenList, *, first: bool) -> None:
-        """In Valkey, and in this process. Raises StoreUnavailableError when it is in this process alone."""
-        body, only_here = encode(frozen), True
-        try:
-            await self._keeping.get(ToKeep(viewer_id, frozen.list_id, body, first))
-            only_here = False
-        finally:
-            self._own.put(viewer_id, frozen.list_id, body, only_here=only_here)
+        """On this host, and in Valkey. Raises StoreUnavailableError when it is on this host alone."""
+        body = encode(frozen)
+        self._nearby.put(viewer_id, frozen.list_id, body)
+        await self._keeping.get(ToKeep(viewer_id, frozen.list_id, body, first))
 
     async def _keep_all(self, lists: Sequence[ToKeep]) -> dict[ToKeep, None]:
         await self.valkey.call(lambda: self._lists.put_all(lists))
@@ -263,7 +261,7 @@ class FeedService:
             return None
         if frozen.weights.version != self._runtime.now.weights.version:  # ranked in another way than would be now
             return None
-        self._own.put(viewer_id, frozen.list_id, body)
+        self._nearby.put(viewer_id, frozen.list_id, body)
         self.renew_if_old(viewer_id, frozen.as_of_ms)
         return frozen
 
@@ -312,20 +310,29 @@ class FeedService:
         try:
             body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))
         except StoreUnavailableError:
-            body = self._own.get(at.viewer_id, at.list_id)
+            body = self._nearby.get(at.viewer_id, at.list_id)
             looked_up("cursor", "local" if body else "away")
             if body is None:
                 raise
         else:
-            looked_up("cursor", "valkey" if body else "miss")
             if body:
-                self._own.put(at.viewer_id, at.list_id, body)
+                looked_up("cursor", "valkey")
+                self._nearby.put(at.viewer_id, at.list_id, body)
             else:
-                body = self._own.get(at.viewer_id, at.list_id, only_here=True)
+                body = await self._brought_back(at)
+                looked_up("cursor", "local" if body else "miss")
         try:
             return decode(body or b"")
         except ValueError:
             raise CursorExpiredError("the list of this cursor has expired: start again without a cursor") from None
+
+    async def _brought_back(self, at: Cursor) -> bytes | None:
+        """A list that Valkey has lost, from this host; other hosts find it there again."""
+        body = self._nearby.get(at.viewer_id, at.list_id)
+        if body:
+            with suppress(StoreUnavailableError):
+                await self._keeping.get(ToKeep(at.viewer_id, at.list_id, body, first=False))
+        return body
 
     async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool) -> Page:
         # Of a list made this moment nothing is newer, and nobody need be asked.

@@ -111,6 +111,7 @@ class Stack:
         return {
             **urls, "KAFKA_BROKERS": ",".join(self.brokers.values()), **self.secrets.environment(),
             "HTTP_PORT": str(self._api_port), "NOVA_ADMIN_PORT": str(self._admin_port),
+            "NOVA_LISTS_DIR": str(self.home / "lists"),
             "NOVA_KAFKA_REPLICATION": str(self._cluster.copies) if self._cluster else theirs,
             "NOVA_CANARY_URL": self._environ.get("NOVA_CANARY_URL", f"http://{LOOPBACK}:{self._api_port}"),
             "NOVA_SAMPLE_WRITES": self._environ.get("NOVA_SAMPLE_WRITES", str(self._demo).lower()),
