@@ -45,8 +45,8 @@ SELECT concat(table, ': ', arrayStringConcat(arrayMap(text -> substring(text, 1,
 FROM system.kafka_consumers WHERE notEmpty(exceptions.text)
 """
 _STALE = """
-SELECT concat(view, ' was rebuilt at ', ifNull(toString(last_success_time), 'no time'), ': ',
-    substring(ifNull(exception, ''), 1, 200)) AS told
+SELECT concat(view, ', ', status, ', was rebuilt at ', ifNull(toString(last_success_time), 'no time'), ', now ',
+    toString(now('UTC')), ': ', substring(ifNull(exception, ''), 1, 400)) AS told
 FROM system.view_refreshes WHERE view IN ('past_counts', 'recent_counts', 'hot_posts')
 """
 _BLOCKS = "SELECT blocker_id, blocked_id FROM blocks FINAL WHERE blocker_id IN {viewers:Array(Int64)}"
@@ -236,15 +236,15 @@ class Bench:
             if found.good or waited > SETTLED_S:
                 late = f" (the last to come: {str(last)[:160]})" if waited > SLOW_S else ""
                 line.add(f"all visible after {waited:.1f} s{late}")
-                return found if found.good else replace(found, lost=(*found.lost, *await self._why()))
+                return found if found.good else replace(found, lost=(await self._why(), *found.lost))
             last = found
             await asyncio.sleep(0.5)
 
-    async def _why(self) -> tuple[str, ...]:
+    async def _why(self) -> str:
         """What keeps the consumers back, as far as they know."""
         told = [f"lag of {group}: {await self.lag(group)}" for group in ("events_group", "recent_group", "nova_cdc")]
         rows = [row for sql in (_TROUBLE, _STALE) for row in (await self.store.sql(sql))["told"]]
-        return (*told, *map(str, rows))
+        return "; ".join((*told, *map(str, rows)))
 
     async def judge(self, line: Line, load: Load, more: Verdict | None = None) -> Verdict:
         """The verdict, into the report. Raises AssertionError unless all is well and the product's ledger agrees."""

@@ -26,6 +26,7 @@ _PAIRS = """
 SELECT user_id, author_id, toInt64(uniqExactMerge(interactions)) AS n
 FROM user_author_90d WHERE author_id IN {authors:Array(Int64)} GROUP BY user_id, author_id
 """
+AT_A_TIME = 20_000  # ids in one question
 _SHOWN = "SELECT post_id, exposures AS impression, shares AS share FROM hot_posts WHERE post_id IN {posts:Array(Int64)}"
 
 
@@ -46,10 +47,9 @@ async def events_of(store: Store, posts: Sequence[int], authors: Sequence[int]) 
 
 async def ids_of(store: Store, table: str, column: str, values: Sequence[int]) -> list[int]:
     """The ids of the rows of a captured table that are there, by the values of a column."""
-    rows = await store.sql(
-        f"SELECT id FROM {table} FINAL WHERE {column} IN {{values:Array(Int64)}}", values=list(values)
-    )
-    return [int(number) for number in rows["id"]]
+    sql = f"SELECT id FROM {table} FINAL WHERE {column} IN {{values:Array(Int64)}}"
+    parts = [list(values[at : at + AT_A_TIME]) for at in range(0, len(values), AT_A_TIME)]
+    return [int(number) for part in parts for number in (await store.sql(sql, values=part))["id"]]
 
 
 async def names_of(store: Store, posts: Sequence[int]) -> set[str]:

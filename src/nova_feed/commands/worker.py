@@ -73,6 +73,7 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
         "reconciler": Reconciler(clients.postgres, clients.store, events_lag, clock).run,
         "invalidation": Invalidation(clients.store, clients.lists, clock).run,
         **{f"table {view}": partial(tables.keep, clients.store, clock, view) for view in tables.SLOW},
+        "stopped views": partial(tables.watch_stopped, clients.store),
         "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
         "warmer": Warmer(
             clients.store, clients.lists, bootstrap.feed_service(settings, clients, clock).warm, clock

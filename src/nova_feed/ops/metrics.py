@@ -131,7 +131,7 @@ CH_SECONDS = _histogram(
 )  # fmt: skip
 CH_COUNTERS_AGE = _gauge(
     "ch_counters_age_seconds", (), "How long ago the counters that rankings read were rebuilt (hot_posts).",
-    "Above 10: the worker's invalidation job does not run, or the rebuild fails: see its log.",
+    "Above 45 (30 while nothing comes): the worker's invalidation job does not run, or the rebuild fails: see its log.",
 )  # fmt: skip
 VALKEY_SECONDS = _histogram(
     "valkey_command_duration_seconds", ("command", "status"),

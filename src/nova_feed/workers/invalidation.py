@@ -44,7 +44,7 @@ class Invalidation:
         """Rebuild and look until cancelled. A store that is away is waited for."""
         while True:
             try:
-                await self._renew()
+                await self.renew()
             except StoreUnavailableError as error:
                 self._made_from = None
                 log.warning("invalidation.waiting", store=error.store, reason=error.reason)
@@ -53,7 +53,8 @@ class Invalidation:
             # for that would only make the counters older where they are old already.
             await asyncio.sleep(HOT.after(min(self._took_s, default=0.0)))
 
-    async def _renew(self) -> None:
+    async def renew(self) -> None:
+        """Rebuild and look, if something came since. Raises StoreUnavailableError."""
         [state] = (await self._store.select("hot_inputs"))["state"].tolist()
         if state != self._made_from:
             self._took_s.append(await rebuild(self._store, self._clock, "hot_posts"))

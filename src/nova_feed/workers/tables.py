@@ -46,6 +46,32 @@ async def rebuild(store: Store, clock: Clock, view: str) -> float:
     return clock.monotonic() - start
 
 
+async def start_stopped(store: Store) -> list[str]:
+    """Start the views that ClickHouse has stopped by itself; their names. Raises StoreUnavailableError.
+
+    Of a stopped view a rebuild that is asked for is put off, and waiting for it ends at once, as if all were well.
+    """
+    rows = await store.select("stopped_views")
+    views = [str(view) for view in rows["view"]]
+    for view, reason in zip(views, rows["reason"], strict=True):
+        log.warning("tables.started_again", view=view, reason=str(reason)[:200])
+        try:
+            await store.command(f"SYSTEM START VIEW {view}")
+        except ClickHouseError as error:
+            raise StoreUnavailableError("clickhouse", f"{view} was not started: {str(error)[:200]}") from error
+    return views
+
+
+async def watch_stopped(store: Store, every_s: float = 5.0) -> None:
+    """Start them until cancelled. A store that is away is waited for."""
+    while True:
+        try:
+            await start_stopped(store)
+        except StoreUnavailableError as error:
+            log.warning("tables.waiting", view="any", store=error.store, reason=error.reason)
+        await asyncio.sleep(every_s)
+
+
 async def keep(store: Store, clock: Clock, view: str) -> None:
     """Rebuild one of ``SLOW``, rest, and again, until cancelled. A store that is away is waited for."""
     while True:
