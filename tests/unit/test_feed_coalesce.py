@@ -214,6 +214,17 @@ async def test_after_a_batch_of_several_the_next_one_gathers_for_a_share_of_its_
     await store.answer_all(*again)
 
 
+async def test_after_a_batch_that_took_long_nobody_rests_long() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load, at_once=1, rest=1000.0)
+    crowd = ask(coalescer, 1, 2)
+    await store.has(1)
+    await asyncio.sleep(0.01)  # a thousand times that would be ten seconds
+    await store.answer_all(*crowd)
+    [next_one] = ask(coalescer, 3)
+    await asyncio.wait_for(next_one, timeout=5)
+
+
 async def test_after_a_lone_miss_nobody_waits_and_a_full_batch_never_does() -> None:
     store = Store()
     coalescer = Coalescer(store.load, most=2, at_once=1, rest=1000.0)

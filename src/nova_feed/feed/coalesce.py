@@ -13,6 +13,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Generic, TypeVar
 
+LONGEST_REST_S = 0.1  # a batch that took long had to wait itself: nobody else need, for that
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
@@ -71,7 +72,8 @@ class Coalescer(Generic[K, T]):
         if self._rest and of > 1:
             if self._resting is not None:
                 self._resting.cancel()
-            self._resting = loop.call_later(self._rest * (loop.time() - began), self._rested)
+            rest_s = min(LONGEST_REST_S, self._rest * (loop.time() - began))
+            self._resting = loop.call_later(rest_s, self._rested)
         self._start()
 
     def _rested(self) -> None:
