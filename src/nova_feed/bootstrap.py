@@ -151,6 +151,7 @@ def check(settings: Settings) -> None:
     key_source(settings, SystemClock())
     mailer(settings)
     _signer(settings)
+    _lists_folder(settings)
     defaults(settings)
     if settings.otel_endpoint and not tracing.available():
         raise SettingsError("NOVA_OTEL_ENDPOINT: traces need the extra otel: pip install 'nova-feed[otel]'")
@@ -161,6 +162,20 @@ def _signer(settings: Settings) -> CursorSigner:
     if not secret:
         raise SettingsError("NOVA_CURSOR_SECRET must be set: at least 32 characters, the same on every API host")
     return CursorSigner(secret)
+
+
+def _lists_folder(settings: Settings) -> Path | None:
+    """Of the lists of this host, private to whoever made it. Raises SettingsError when nothing can be written there."""
+    if not settings.lists_dir:
+        return None
+    folder = Path(settings.lists_dir)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"NOVA_LISTS_DIR must be a folder, or where one can be made: {error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(f"NOVA_LISTS_DIR must be a folder that this user can write: {folder} is not")
+    return folder
 
 
 def defaults(settings: Settings) -> Runtime:
@@ -187,9 +202,7 @@ def feed_service(
         rules=Rules(clients.reads, clients.store, clock),
         facts=PostFacts(clients.reads),
         lists=clients.lists,
-        nearby=NearbyLists(
-            Path(settings.lists_dir) if settings.lists_dir else None, clock, lambda: clients.live.now.list_ttl_s
-        ),
+        nearby=NearbyLists(_lists_folder(settings), clock, lambda: clients.live.now.list_ttl_s),
         seen=SeenCache(clients.lists.client),
         signer=_signer(settings),
         clock=clock,

@@ -60,6 +60,7 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path, command: str) -> No
         ({"NOVA_JWT_SECRET": "short"}, "NOVA_JWT_SECRET=(hidden) is wrong: must have at least 32 characters"),
         (SIGNED | {"LOG_LEVEL": "loud"}, "LOG_LEVEL='loud' is wrong: "),
         (SIGNED | {"NOVA_LOGLEVEL": "info"}, "unknown setting NOVA_LOGLEVEL"),
+        (SIGNED | {"NOVA_LISTS_DIR": "/dev/null/lists"}, "NOVA_LISTS_DIR must be a folder, or where one can be made: "),
     ],
 )
 def test_a_process_with_wrong_settings_ends_before_it_begins(

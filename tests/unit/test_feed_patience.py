@@ -11,10 +11,24 @@ from tests.unit.test_clock import VirtualClock
 
 
 @pytest.mark.parametrize(
-    ("silent_s", "waits_s"), [(0.0, LONG_S), (0.3, LONG_S - 0.3), (LONG_S - SHORT_S, SHORT_S), (5.0, SHORT_S)]
+    ("silent_s", "waited_s", "crowded", "left_s"),
+    [
+        (0.0, 0.0, False, LONG_S),
+        (0.3, 0.0, False, LONG_S - 0.3),  # from the moment on when it was asked
+        (5.0, 0.0, False, SHORT_S),
+        (5.0, SHORT_S, True, 0.0),
+        (0.1, 0.9, False, LONG_S - 0.9),  # others are answered, this page has waited
+        (0.1, LONG_S, False, 0.0),
+        (0.1, LONG_S, True, LONG_S - 0.1),  # among many: their turn comes
+        (LONG_S, 2.0, True, 0.0),
+    ],
 )
-def test_of_a_store_that_is_silent_nobody_waits_for_the_end_of_its_deadline(silent_s: float, waits_s: float) -> None:
-    assert patience_s(Breaker("clickhouse", VirtualClock()), silent_s) == pytest.approx(waits_s)
+def test_a_page_waits_a_second_for_a_store_and_longer_only_in_a_crowd_that_is_answered(
+    silent_s: float, waited_s: float, crowded: bool, left_s: float
+) -> None:
+    breaker = Breaker("clickhouse", VirtualClock())
+    told = patience_s(breaker, silent_s=silent_s, waited_s=waited_s, crowded=crowded)
+    assert told == pytest.approx(left_s, abs=1e-9)
 
 
 async def test_after_a_failure_there_is_little_patience_until_the_next_success() -> None:
@@ -26,6 +40,6 @@ async def test_after_a_failure_there_is_little_patience_until_the_next_success()
 
     with pytest.raises(StoreUnavailableError):
         await breaker.call(lambda: asked(away=True))
-    assert patience_s(breaker, 0.0) == SHORT_S
+    assert patience_s(breaker, silent_s=0.0, waited_s=0.0, crowded=True) == SHORT_S
     await breaker.call(lambda: asked(away=False))
-    assert patience_s(breaker, 0.0) == LONG_S
+    assert patience_s(breaker, silent_s=0.0, waited_s=0.0, crowded=False) == LONG_S

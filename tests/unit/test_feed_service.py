@@ -125,6 +125,8 @@ class World:
     folder: Path | None = None  # of the lists of this host
 
     def __post_init__(self) -> None:
+        if self.folder is not None:
+            self.folder.mkdir(exist_ok=True)
         self.clickhouse, self.postgres = ClickHouse(self.clock), PostgreSQL(self.clock)
         self.service = FeedService(
             sources=self.clickhouse, timeline=self.postgres, rules=self.rules, lists=self.lists,

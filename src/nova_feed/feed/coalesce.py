@@ -50,6 +50,11 @@ class Coalescer(Generic[K, T]):
         return await asyncio.shield(future)
 
     @property
+    def crowded(self) -> bool:
+        """Whether more wait than one batch takes."""
+        return len(self._waiting) >= self._most
+
+    @property
     def longest_s(self) -> float:
         """For how long the oldest batch under way has had no answer; 0 when there is none."""
         now = asyncio.get_running_loop().time()

@@ -33,8 +33,6 @@ class NearbyLists:
         self._folder, self._clock, self._life_s, self._most_bytes = folder, clock, life_s, most_bytes
         self._written, self._failing = 0, False
         self._sweeping = threading.Lock()
-        if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def put(self, viewer_id: int, list_id: str, body: bytes) -> None:
         """Keep a list; of one that is here the life begins anew."""

@@ -177,9 +177,7 @@ class FeedService:
             return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, SWITCHED_OFF)
         try:
             with timed("candidates", self._clock):
-                patience = patience_s(self.clickhouse, self._proposals.longest_s)
-                async with asyncio.timeout(patience if runtime.enable_fallback else None):
-                    proposal = await self._proposals.get(viewer_id)
+                proposal = await self._proposed(viewer_id, patient=not runtime.enable_fallback)
         except StoreUnavailableError as error:
             if not runtime.enable_fallback:
                 raise
@@ -187,9 +185,25 @@ class FeedService:
             metrics.FALLBACKS.labels("feed", error.store, error.kind).inc()
             reason = f"{error.store}: {error.reason}"
             return await self._arrange(viewer_id, await self._timeline.propose(viewer_id), TIMELINE, reason)
-        except TimeoutError:
+        if proposal is None:
             return await self._ahead_of_clickhouse(viewer_id)
         return await self._arrange(viewer_id, proposal, RANKED)
+
+    async def _proposed(self, viewer_id: int, *, patient: bool) -> Proposal | None:
+        """What ClickHouse proposes; None when it was waited for long enough, which who is ``patient`` never says."""
+        asked, began = asyncio.ensure_future(self._proposals.get(viewer_id)), asyncio.get_running_loop().time()
+        try:
+            while not (patient or asked.done()):
+                left_s = patience_s(
+                    self.clickhouse, silent_s=self._proposals.longest_s, crowded=self._proposals.crowded,
+                    waited_s=asyncio.get_running_loop().time() - began,
+                )  # fmt: skip
+                if left_s <= 0:
+                    return None
+                await asyncio.wait({asked}, timeout=left_s)
+            return await asked
+        finally:
+            asked.cancel()
 
     async def _ahead_of_clickhouse(self, viewer_id: int) -> FrozenList:
         """A timeline; what ClickHouse says later is kept for the next page. Without a timeline it is waited for."""
