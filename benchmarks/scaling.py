@@ -15,9 +15,9 @@ from pathlib import Path
 DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 # CPU seconds of each part per 1,000 requests (make bench); bytes of a list (`nova profile keys`).
-# Provisional: taken on a machine that was busy with other work, so too high rather than too low.
-HIT = {"api": 0.46, "clickhouse": 0.15, "postgres": 0.05, "valkey": 0.01}
-MISS = {"api": 4.3, "clickhouse": 6.1, "postgres": 0.4, "valkey": 0.29}
+# Of the medium network, batches of 17 viewers, all background work of the time included.
+HIT = {"api": 0.09, "clickhouse": 0.03, "postgres": 0.005, "valkey": 0.001}
+MISS = {"api": 3.27, "clickhouse": 4.68, "postgres": 0.41, "valkey": 0.10}
 # CPU microseconds per event (benchmarks/ingest.py), bytes an event leaves (the same), and what one consumer drains.
 EVENT = {"api": 36.0, "clickhouse": 17.0, "postgres": 14.0, "kafka": 12.0, "valkey": 7.0}
 EVENT_BYTES = {"postgres": 120.0, "clickhouse": 28.0}
