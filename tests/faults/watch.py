@@ -40,7 +40,7 @@ class Look:
     fallback: bool = False
     reason: str = ""
     as_of: str = ""
-    again: bool = False  # it says when to come again, or that the list has to be started again
+    again: bool = False  # it says when to come again
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ SWITCHED_OFF = "use_ch_ranking is off"
 SOFT_PER_S, SOFT_AT_ONCE = 15.0, 8
 GATHER_S = 0.25  # old ones that come within it are ranked together: one query of ClickHouse costs as much for several
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
-REST = 0.5  # misses gather after a batch: a query costs ClickHouse 15 ms of CPU for one viewer, some 1 ms each for 64
+REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 

@@ -38,12 +38,16 @@ SLOW = {"affinity": Rest(0.04, 5.0, 300.0), "author_posts": Rest(0.04, 20.0, 300
 async def rebuild(store: Store, clock: Clock, view: str) -> float:
     """Rebuild a refreshable view; returns the seconds it took. Raises StoreUnavailableError."""
     start = clock.monotonic()
-    try:
-        await store.command(f"SYSTEM REFRESH VIEW {view}")
-        await store.command(f"SYSTEM WAIT VIEW {view}")
-    except ClickHouseError as error:
-        raise StoreUnavailableError("clickhouse", f"{view} was not rebuilt: {str(error)[:200]}") from error
+    await _carry_out(store, f"{view} was not rebuilt", f"SYSTEM REFRESH VIEW {view}", f"SYSTEM WAIT VIEW {view}")
     return clock.monotonic() - start
+
+
+async def _carry_out(store: Store, otherwise: str, *commands: str) -> None:
+    try:
+        for command in commands:
+            await store.command(command)
+    except ClickHouseError as error:
+        raise StoreUnavailableError("clickhouse", f"{otherwise}: {str(error)[:200]}") from error
 
 
 async def start_stopped(store: Store) -> list[str]:
@@ -55,10 +59,7 @@ async def start_stopped(store: Store) -> list[str]:
     views = [str(view) for view in rows["view"]]
     for view, reason in zip(views, rows["reason"], strict=True):
         log.warning("tables.started_again", view=view, reason=str(reason)[:200])
-        try:
-            await store.command(f"SYSTEM START VIEW {view}")
-        except ClickHouseError as error:
-            raise StoreUnavailableError("clickhouse", f"{view} was not started: {str(error)[:200]}") from error
+        await _carry_out(store, f"{view} was not started", f"SYSTEM START VIEW {view}")
     return views
 
 
