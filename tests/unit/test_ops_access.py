@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
 from nova_feed.ops import metrics
-from nova_feed.ops.access import AccessLog, Hit
+from nova_feed.ops.access import AccessLog, Hit, Refused
 
 AT_MS = 1_795_000_000_007
 HITS = (Hit("one", 7, 20, 19, 0.00012, AT_MS), Hit("two", 8, 50, 50, 0.003, AT_MS + 993))
@@ -34,6 +34,22 @@ def test_lines_are_written_whole_in_order_and_once(capsys: pytest.CaptureFixture
         "timestamp": "2026-11-18T11:06:40.007Z",
     }  # fmt: skip
     assert [(line["request_id"], line["timestamp"][-7:]) for line in lines] == [("one", "40.007Z"), ("two", "41.000Z")]
+
+
+def test_who_was_refused_has_a_line_and_is_counted_as_that(capsys: pytest.CaptureFixture[str]) -> None:
+    counters = (metrics.SHED, metrics.API_REQUESTS.labels("feed", "GET", "503"))
+    before = [counter._value.get() for counter in counters]
+    access = log(hits=HITS[:1])
+    access.refuse(Refused("three", 0.00004, AT_MS))
+    access.flush()
+    access.flush()
+    hit, refused = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert hit["request_id"] == "one"
+    assert refused == {
+        "request_id": "three", "path": "/api/v1/feed", "status": 503, "ms": 0.04, "event": "request", "level": "info",
+        "timestamp": "2026-11-18T11:06:40.007Z",
+    }  # fmt: skip
+    assert [counter._value.get() for counter in counters] == [value + 1 for value in before]
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])

@@ -45,8 +45,8 @@ async def ask(app: Admit) -> tuple[int, dict[bytes, bytes], bytes]:
 
 
 async def test_whoever_is_one_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
-    slow, crowd = Slow(), Crowd()
-    one, other = Admit(slow, crowd, most=MOST), Admit(slow, crowd, most=MOST)
+    slow, crowd = Slow(), Crowd(most=MOST)
+    one, other = Admit(slow, crowd), Admit(slow, crowd)
     inside = [asyncio.create_task(ask((one, other)[i % 2])) for i in range(MOST)]
     await asyncio.sleep(0)
     status, headers, body = await ask(one)
@@ -59,8 +59,8 @@ async def test_whoever_is_one_too_many_is_refused_at_once_and_told_when_to_come_
 
 @pytest.mark.parametrize("how", ["fails", "gives up"])
 async def test_a_place_is_free_again_however_a_request_ends(how: str) -> None:
-    slow, crowd = Slow(), Crowd()
-    app = Admit(slow, crowd, most=1)
+    slow = Slow()
+    app = Admit(slow, Crowd(most=1))
     inside = asyncio.create_task(ask(app))
     await asyncio.sleep(0)
     assert (await ask(app))[0] == 503

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from starlette.types import Scope
+import json
+from types import SimpleNamespace
 
-from nova_feed.serving.hot import _limit, _read
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from nova_feed.clock import SystemClock
+from nova_feed.ops.access import AccessLog
+from nova_feed.serving.admit import Admit, Crowd
+from nova_feed.serving.hot import PATH, HotFeed, _limit, _read
 
 BEARER = (b"authorization", b"Bearer abc")
 
@@ -64,3 +70,38 @@ def test_the_callers_request_id_is_kept_and_one_is_made_without() -> None:
     unnamed = _read(scope(b"", BEARER))
     assert unnamed is not None
     assert len(unnamed.request_id) == 16
+
+
+async def answered(app: HotFeed | Admit, asked: Scope) -> tuple[int, dict[bytes, bytes], dict[str, object]]:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(asked, receive, send)
+    return sent[0]["status"], dict(sent[0]["headers"]), json.loads(sent[1]["body"])
+
+
+async def long_way(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b'{"way": "long"}'})
+
+
+async def test_while_the_long_way_is_full_it_is_refused_here_as_it_is_there() -> None:
+    access, crowd = AccessLog("error", "json", PATH), Crowd(most=1)
+    nobody = SimpleNamespace(verifier=SimpleNamespace(known=lambda _: None), access=access)
+    app = SimpleNamespace(state=SimpleNamespace(api=nobody))
+    hot = HotFeed(long_way, SystemClock(), crowd)
+    asked = {**scope(b"", BEARER, (b"x-request-id", b"mine")), "app": app, "request_id": "mine",
+             "server": ("localhost", 80), "scheme": "http"}  # fmt: skip
+    assert (await answered(hot, asked))[2] == {"way": "long"}
+    crowd.inside = 1
+    status, headers, body = await answered(hot, asked)
+    there = await answered(Admit(long_way, crowd), asked)
+    assert (status, body) == (there[0], there[2])
+    assert (status, body["type"], headers[b"x-request-id"]) == (503, "urn:nova-feed:problem:overloaded", b"mine")
+    assert {name: headers[name] for name in there[1]} == there[1]
+    assert (await answered(hot, asked | {"query_string": b"explain=true"}))[2] == {"way": "long"}

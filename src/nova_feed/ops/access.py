@@ -1,4 +1,5 @@
-"""What is told of pages answered from memory: counted and logged many at a time, since one takes microseconds.
+"""What is told of pages answered from memory, and of requests refused without a look: counted and logged many at a
+time, since one takes microseconds.
 
 A line looks like every other; it is written, and its request counted, at most ``FLUSH_S`` later. Its timestamp is that
 of the request.
@@ -32,6 +33,14 @@ class Hit(NamedTuple):
     at_ms: int
 
 
+class Refused(NamedTuple):
+    """One request that was one too many: ``at_ms`` and ``request_id`` as of a ``Hit``."""
+
+    request_id: str
+    seconds: float
+    at_ms: int
+
+
 class AccessLog:
     """Lines to stderr, about the one ``path``. ``level`` and ``how`` as in ``logs.configure``."""
 
@@ -40,37 +49,55 @@ class AccessLog:
         self._pretty = how == "console" or (how == "auto" and sys.stderr.isatty())
         self._path = path
         self._hits: list[Hit] = []
+        self._refused: list[Refused] = []
         self.add = self._hits.append  # one page; a plain append, because it is on the way of every one
+        self.refuse = self._refused.append
 
     def flush(self) -> None:
         """Count and write what there is. A full disk loses lines rather than requests."""
-        if not self._hits:
-            return
-        hits = self._hits.copy()
+        hits, refused = self._hits.copy(), self._refused.copy()
         self._hits.clear()
-        metrics.API_REQUESTS.labels("feed", "GET", "200").inc(len(hits))
-        metrics.FEED_REQUESTS.labels("ch", "cached", "true").inc(len(hits))
-        metrics.CACHE_LOOKUPS.labels("feed", "local").inc(len(hits))
-        metrics.observe_all(metrics.API_SECONDS.labels("feed"), [hit.seconds for hit in hits])
+        self._refused.clear()
+        if hits:
+            metrics.API_REQUESTS.labels("feed", "GET", "200").inc(len(hits))
+            metrics.FEED_REQUESTS.labels("ch", "cached", "true").inc(len(hits))
+            metrics.CACHE_LOOKUPS.labels("feed", "local").inc(len(hits))
+        if refused:
+            metrics.API_REQUESTS.labels("feed", "GET", "503").inc(len(refused))
+            metrics.SHED.inc(len(refused))
+        told: list[Hit | Refused] = [*hits, *refused]
+        if told:
+            metrics.observe_all(metrics.API_SECONDS.labels("feed"), [one.seconds for one in told])
+            self._write(told)
+
+    def _write(self, told: list[Hit | Refused]) -> None:
         if self._on and self._pretty:
-            for hit in hits:
-                log.info("request", path=self._path, status=200, ms=round(hit.seconds * 1000, 2), user_id=hit.user_id,
-                         request_id=hit.request_id, source="cached")  # fmt: skip
+            for one in told:
+                more: dict[str, object] = {"status": 503}
+                if isinstance(one, Hit):
+                    more = {"status": 200, "user_id": one.user_id, "source": "cached"}
+                log.info("request", path=self._path, ms=round(one.seconds * 1000, 2), request_id=one.request_id, **more)
         elif self._on:
             with suppress(OSError, ValueError):
-                sys.stderr.write("".join(self._lines(hits)))
+                sys.stderr.write("".join(self._lines(told)))
                 sys.stderr.flush()
 
-    def _lines(self, hits: list[Hit]) -> Iterator[str]:
-        path, second, day = self._path, -1, ""
-        for request_id, user_id, limit, posts, seconds, at_ms in hits:
-            s, ms = divmod(at_ms, 1000)
+    def _lines(self, told: list[Hit | Refused]) -> Iterator[str]:
+        second, day = -1, ""
+        for one in told:
+            s, ms = divmod(one.at_ms, 1000)
             if s != second:
                 second, day = s, datetime.fromtimestamp(s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            if isinstance(one, Hit):
+                more = (
+                    f'200,"user_id":{one.user_id},"algo":"ch","limit":{one.limit},"posts":{one.posts},'
+                    '"cache_hit":true,"source":"cached","fallback":false'
+                )
+            else:
+                more = "503"
             yield (
-                f'{{"request_id":"{request_id}","path":"{path}","status":200,"ms":{seconds * 1000:.2f},'
-                f'"user_id":{user_id},"algo":"ch","limit":{limit},"posts":{posts},"cache_hit":true,"source":"cached",'
-                f'"fallback":false,"event":"request","level":"info","timestamp":"{day}.{ms:03}Z"}}\n'
+                f'{{"request_id":"{one.request_id}","path":"{self._path}","ms":{one.seconds * 1000:.2f},'
+                f'"status":{more},"event":"request","level":"info","timestamp":"{day}.{ms:03}Z"}}\n'
             )
 
     async def run(self) -> None:

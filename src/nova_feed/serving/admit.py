@@ -14,28 +14,38 @@ from nova_feed.serving.problems import problem
 
 MOST = 256
 AGAIN_S = 1
+KIND = "overloaded"
 
 
 class Crowd:
-    """How many are inside, of all routes of a process that share it."""
+    """How many are inside, of all routes of a process that share it, and how many there may be."""
 
-    __slots__ = ("inside",)
+    __slots__ = ("inside", "most")
 
-    def __init__(self) -> None:
-        self.inside = 0
+    def __init__(self, most: int = MOST) -> None:
+        self.inside, self.most = 0, most
+
+    @property
+    def full(self) -> bool:
+        """Whether one more would be one too many."""
+        return self.inside >= self.most
+
+    @property
+    def why(self) -> str:
+        """What those are told who are refused."""
+        return f"{self.most} requests are being answered here; try again in {AGAIN_S} s"
 
 
 class Admit:
     """Around a route: 503 with Retry-After for who would be one too many. Nothing was done for them."""
 
-    def __init__(self, app: ASGIApp, crowd: Crowd, *, most: int = MOST) -> None:
-        self._app, self._crowd, self._most = app, crowd, most
+    def __init__(self, app: ASGIApp, crowd: Crowd) -> None:
+        self._app, self._crowd = app, crowd
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._crowd.inside >= self._most:
+        if self._crowd.full:
             metrics.SHED.inc()
-            detail = f"{self._most} requests are being answered here; try again in {AGAIN_S} s"
-            answer = problem(Request(scope), 503, "overloaded", detail, {"Retry-After": str(AGAIN_S)})
+            answer = problem(Request(scope), 503, KIND, self._crowd.why, {"Retry-After": str(AGAIN_S)})
             await answer(scope, receive, send)
             return
         self._crowd.inside += 1

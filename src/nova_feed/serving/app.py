@@ -29,7 +29,8 @@ from nova_feed.serving.state import ApiState
 from nova_feed.serving.traced import Traced
 
 JSON = (Middleware(JsonOnly),)
-READS = (Middleware(JsonOnly), Middleware(Admit, crowd=Crowd()))
+CROWD = Crowd()
+READS = (Middleware(JsonOnly), Middleware(Admit, crowd=CROWD))
 ROUTES = (
     Route("/api/v1/feed", feed, methods=["GET"], middleware=READS),
     Route("/api/v1/feed/explain", explain_post, methods=["GET"], middleware=READS),
@@ -76,7 +77,7 @@ def create_app(
         routes=[*ROUTES, *CONSOLE_ROUTES, *more],
         middleware=[
             *([Middleware(Traced)] if traced else []),
-            Middleware(HotFeed, clock=clock),
+            Middleware(HotFeed, clock=clock, crowd=CROWD),
             Middleware(Observe, clock=clock),
             Middleware(Bounds),
             *([cors] if cors_origins else []),

@@ -23,6 +23,7 @@ from nova_feed.errors import (
 )
 
 log = structlog.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
 # exception -> status, type, headers. Whatever is not here is a bug: 500, with nothing of it shown.
 TABLE: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     InvalidInputError: (400, "invalid-input", {}),
@@ -40,16 +41,15 @@ def problem(
     request: Request, status: int, kind: str, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> Response:
     """One answer in problem+json."""
-    body = {
-        "type": f"urn:nova-feed:problem:{kind}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "instance": request.url.path,
-        "request_id": request.scope.get("request_id", ""),
-        **more,
-    }
-    return Response(msgspec.json.encode(body), status, headers, media_type="application/problem+json")
+    body = body_of(status, kind, detail, request.url.path, request.scope.get("request_id", ""), **more)
+    return Response(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def body_of(status: int, kind: str, detail: str, path: str, request_id: str, **more: Any) -> bytes:
+    """The JSON of an answer in problem+json."""
+    named = {"type": f"urn:nova-feed:problem:{kind}", "title": HTTPStatus(status).phrase, "status": status,
+             "detail": detail, "instance": path, "request_id": request_id}  # fmt: skip
+    return msgspec.json.encode(named | more)
 
 
 async def answer(request: Request, error: Exception) -> Response:
