@@ -1,13 +1,18 @@
 """A ranked list, frozen: what it takes to serve, explain and recompute it, as bytes.
 
-Scores are not stored: they follow from the inputs, the moment and the weights, bit for bit.
+Scores are not stored: they follow from the inputs, the moment and the weights, bit for bit. A column of whole numbers
+is stored as its least value and the differences from it, in as few bytes as the greatest of them takes (frame of
+reference; Goldstein, Ramakrishnan and Shaft 1998): 500 rows are some 10 KB instead of 40.
 """
 
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -16,20 +21,19 @@ import numpy.typing as npt
 from nova_feed.ranking import Candidates, Ranked, Removed, Scores, Weights, among, score
 
 _COLUMNS = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures", "interactions", "sources")
-_ROW = np.dtype(
-    [
-        *((name, "<i8") for name in _COLUMNS[:-1]),
-        ("sources", "u1"),
-        ("rank_before", "<u2"),
-        ("propensity", "<f8"),
-        ("relaxed", "?"),
-        ("seen", "?"),
-        ("followed", "?"),
-    ]
-)
+_FLAGS = ("relaxed", "seen", "followed")
+_WIDTHS: tuple[Literal[0, 1, 2, 4, 8], ...] = (0, 1, 2, 4, 8)
+_ENDS = tuple(1 << 8 * width for width in _WIDTHS)  # how many numbers as many bytes can tell apart
 LONGEST = 500
 Ints = npt.NDArray[np.int64]
 NOBODY: Ints = np.empty(0, dtype=np.int64)
+
+
+class _Column(msgspec.Struct, array_like=True):
+    """Numbers from ``least`` on, each in ``width`` bytes; in none when they are all the same."""
+
+    width: Literal[0, 1, 2, 4, 8]
+    least: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -40,6 +44,8 @@ class _Head(msgspec.Struct, array_like=True):
     cold: bool
     weights: Weights
     rows: int
+    columns: Annotated[list[_Column], msgspec.Meta(min_length=len(_COLUMNS) + 1, max_length=len(_COLUMNS) + 1)]
+    drawn: bool  # whether there are propensities
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,31 +111,64 @@ def freeze(
 
 
 def encode(frozen: FrozenList) -> bytes:
-    """Header length (u32), header (MessagePack), rows."""
+    """Header length (u32), header (MessagePack), then one column after the other."""
+    columns, bodies = _pack(np.stack([getattr(frozen.candidates, name) for name in _COLUMNS] + [frozen.rank_before]))
+    drawn = bool(frozen.propensity.any())
     head = msgspec.msgpack.encode(
-        _Head(frozen.list_id, frozen.as_of_ms, frozen.source, frozen.reason, frozen.cold, frozen.weights, len(frozen))
-    )
-    rows = np.empty(len(frozen), dtype=_ROW)
-    for name in _COLUMNS:
-        rows[name] = getattr(frozen.candidates, name)
-    for name in ("rank_before", "propensity", "relaxed", "seen", "followed"):
-        rows[name] = getattr(frozen, name)
-    return len(head).to_bytes(4, "big") + head + rows.tobytes()
+        _Head(
+            frozen.list_id, frozen.as_of_ms, frozen.source, frozen.reason, frozen.cold, frozen.weights, len(frozen),
+            columns, drawn,
+        )
+    )  # fmt: skip
+    flags = [np.packbits(getattr(frozen, name)).tobytes() for name in _FLAGS]
+    propensity = frozen.propensity.astype("<f8").tobytes() if drawn else b""
+    return b"".join([len(head).to_bytes(4, "big"), head, *bodies, *flags, propensity])
 
 
 def decode(body: bytes) -> FrozenList:
     """Read what ``encode`` wrote. Raises ValueError for anything else."""
-    end = 4 + int.from_bytes(body[:4], "big")
+    at = 4 + int.from_bytes(body[:4], "big")
     try:
-        head = msgspec.msgpack.decode(body[4:end], type=_Head)
+        head = msgspec.msgpack.decode(body[4:at], type=_Head)
     except msgspec.MsgspecError as error:
         raise ValueError("not a frozen list") from error
-    if len(body) - end != head.rows * _ROW.itemsize:
-        raise ValueError(f"a frozen list of {head.rows} rows cannot have {len(body) - end} bytes of them")
-    rows = np.frombuffer(body, dtype=_ROW, offset=end)
-    columns = {name: np.ascontiguousarray(rows[name]) for name in _COLUMNS}
+    rows, bits = head.rows, -(-head.rows // 8)
+    sizes = [column.width * rows for column in head.columns] + [bits] * len(_FLAGS) + [8 * rows * head.drawn]
+    if rows < 0 or len(body) - at != sum(sizes):
+        raise ValueError(f"a frozen list of {rows} rows cannot have {len(body) - at} bytes of them")
+    parts = []
+    for size in sizes:
+        parts.append(body[at : at + size])
+        at += size
+    *columns, rank_before = _unpack(head.columns, parts, rows)
+    flags = [np.unpackbits(np.frombuffer(part, np.uint8), count=rows).view(np.bool_) for part in parts[-4:-1]]
+    candidates = dict(zip(_COLUMNS, columns, strict=True))
     return FrozenList(
         head.list_id, head.as_of_ms, head.source, head.reason, head.cold, head.weights,
-        Candidates(**columns), rows["rank_before"].astype(np.int64), rows["propensity"].copy(),
-        rows["relaxed"].copy(), rows["seen"].copy(), rows["followed"].copy(),
+        Candidates(**candidates | {"sources": candidates["sources"].astype(np.uint8)}), rank_before,
+        np.frombuffer(parts[-1], "<f8") if head.drawn else np.zeros(rows), *flags,
     )  # fmt: skip
+
+
+def _pack(numbers: Ints) -> tuple[list[_Column], list[bytes]]:
+    """Rows of a table become columns of bytes. Differences that int64 cannot hold wrap around, here and back."""
+    if not numbers.shape[1]:
+        return [_Column(0, 0)] * len(numbers), []
+    least, most = numbers.min(axis=1), numbers.max(axis=1)
+    numbers = numbers - least[:, np.newaxis]
+    columns, bodies = [], []
+    for row, low, high in zip(numbers, least.tolist(), most.tolist(), strict=True):
+        width = bisect_left(_ENDS, high - low + 1)
+        columns.append(_Column(_WIDTHS[width], low))
+        if width:
+            bodies.append(row.astype(f"<u{_WIDTHS[width]}").tobytes())
+    return columns, bodies
+
+
+def _unpack(columns: Sequence[_Column], bodies: Sequence[bytes], rows: int) -> Ints:
+    numbers = np.zeros((len(columns), rows), dtype=np.int64)
+    for row, column, body in zip(numbers, columns, bodies, strict=False):
+        if column.width:
+            row[:] = np.frombuffer(body, dtype=f"<u{column.width}")
+    numbers += np.array([column.least for column in columns])[:, np.newaxis]
+    return numbers

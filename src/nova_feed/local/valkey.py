@@ -9,7 +9,7 @@ import redis.asyncio as redis
 from nova_feed.local.ports import LOOPBACK
 from nova_feed.local.service import Command, Managed
 
-MEMORY = "256mb"
+MEMORY = "512mb"
 
 
 class Valkey(Managed):
