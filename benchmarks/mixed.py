@@ -20,7 +20,7 @@ from harness import nova, percentiles
 from nova_feed.errors import NovaError
 from nova_feed.store.client import Store
 from nova_feed.stream.lag import group_lag
-from scenarios import Bench, Cost, of_seen, row
+from scenarios import Bench, Cost, of_seen, row, warmed
 from table import Row
 from usage import memory_mib
 from viewers import zipf
@@ -40,10 +40,11 @@ class Watched:
 
 
 async def mixed(bench: Bench, seconds: float) -> Row:
-    """A row of the feeds read; everything else in its notes."""
+    """A row of the feeds read; everything else in its notes. Who reads has read before, within the last minutes."""
     posts, users = await load.world(bench.read["postgres_url"])
     service = load.service_token(bench.home)
     order = zipf(len(bench.viewers), round(READS_PER_S * seconds), 5)
+    await warmed(bench, bench.viewers)
     watched, before = Watched(), await Cost.now(bench)
     reads = Running(bench.plan(READS_PER_S, connections=256, seconds=seconds), order)
     jobs = [asyncio.create_task(_watch(bench, watched)), asyncio.create_task(_probe(bench, watched, service))]

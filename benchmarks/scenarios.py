@@ -24,7 +24,7 @@ from usage import cpu, memory_mib, per_1000
 from viewers import Viewers, zipf
 
 HOT = 1_000  # viewers whose first page is cached
-WARM_TRIES = 10
+WARM_TRIES, WARM_S = 45, 2
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ async def warmed(bench: Bench, hot: Viewers) -> Path:
     """Ask for first pages until every viewer has a list, or it takes too long; the file of their tokens."""
     tokens = hot.write(bench.folder / "hot.txt")
     for _ in range(WARM_TRIES):
-        await asyncio.to_thread(wrk.run, bench.url, tokens, connections=16, seconds=2, each=True)
+        await asyncio.to_thread(wrk.run, bench.url, tokens, connections=16, seconds=WARM_S, each=True)
         if await cold(bench.read, hot) == 0:
             break
     return tokens

@@ -13,7 +13,7 @@ import httpx
 import redis.asyncio as redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from nova_feed.cache.keys import FEED
+from nova_feed.cache.keys import FEED, LAST
 from nova_feed.store.client import COMMAND, SQL, VERSION
 from nova_feed.store.client import read as query_text
 from nova_feed.stream.lag import group_lag
@@ -106,7 +106,8 @@ async def cold(read: dict[str, Any], viewers: Viewers) -> int:
 
 async def _forget(client: redis.Redis, viewers: Viewers) -> None:
     for start in range(0, len(viewers), AT_A_TIME):
-        await client.unlink(*(FEED.of(viewer) for viewer in viewers.ids[start : start + AT_A_TIME]))
+        some = viewers.ids[start : start + AT_A_TIME]
+        await client.unlink(*(key.of(viewer) for viewer in some for key in (FEED, LAST)))
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nova_feed.cache.backlogs import MOST_WINDOWS, Backlogs
-from nova_feed.cache.lists import Kept, ListCache, ToKeep
+from nova_feed.cache.lists import First, Kept, ListCache, ToKeep
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
@@ -21,13 +21,18 @@ class ListsInMemory(ListCache):
         self.away = False
         self.bodies: dict[tuple[int, str], bytes] = {}
         self.named: dict[int, str] = {}
+        self.last: dict[int, str] = {}
 
     async def close(self) -> None:
         self.away = True
 
-    async def firsts(self, viewers: Sequence[int]) -> dict[int, bytes | None]:
+    async def firsts(self, viewers: Sequence[int]) -> dict[int, First | None]:
         self._reach()
-        return {viewer: self.bodies.get((viewer, self.named.get(viewer, ""))) for viewer in viewers}
+        found: dict[int, First | None] = dict.fromkeys(viewers)
+        for viewer in viewers:
+            body = self.bodies.get((viewer, self.named.get(viewer) or self.last.get(viewer, "")))
+            found[viewer] = First(body, outdated=viewer not in self.named) if body else None
+        return found
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         self._reach()
@@ -38,7 +43,11 @@ class ListsInMemory(ListCache):
         for one in lists:
             self.bodies[one.viewer_id, one.list_id] = one.body
             if one.first:
-                self.named[one.viewer_id] = one.list_id
+                self.named[one.viewer_id] = self.last[one.viewer_id] = one.list_id
+
+    async def go_on(self, viewer_id: int, list_id: str, life_s: int) -> None:
+        self._reach()
+        self.named.setdefault(viewer_id, list_id)
 
     async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
         self._reach()
@@ -46,6 +55,12 @@ class ListsInMemory(ListCache):
                 for viewer_id, list_id in asked]  # fmt: skip
 
     async def forget(self, viewers: Iterable[int]) -> None:
+        self._reach()
+        for viewer in viewers:
+            self.named.pop(viewer, None)
+            self.last.pop(viewer, None)
+
+    async def outdate(self, viewers: Iterable[int]) -> None:
         self._reach()
         for viewer in viewers:
             self.named.pop(viewer, None)

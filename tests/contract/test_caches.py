@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import numpy as np
 import pytest
 
-from nova_feed.cache.keys import FEED, LIST
-from nova_feed.cache.lists import ListCache, ToKeep
+from nova_feed.cache.keys import FEED, LAST, LIST
+from nova_feed.cache.lists import First, ListCache, ToKeep
 from nova_feed.cache.seen import SeenCache
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.local.ports import free_port
@@ -64,9 +64,25 @@ async def test_the_newest_list_put_as_the_first_answers_first_pages(lists: ListC
     await lists.put(1, "c", b"three", first=False)
     assert [await lists.first(1), await lists.first(2)] == [b"two", None]
     await lists.put_all([ToKeep(2, "d", b"four", first=True), ToKeep(1, "e", b"five", first=False)])
-    assert await lists.firsts([2, 3, 1]) == {2: b"four", 3: None, 1: b"two"}
+    found = await lists.firsts([2, 3, 1])
+    assert found == {2: First(b"four", outdated=False), 3: None, 1: First(b"two", outdated=False)}
     assert await lists.get(1, "e") == b"five"
     assert await lists.get(1, "a") == b"one"
+
+
+async def test_a_list_that_is_outdated_is_there_to_answer_where_nothing_newer_is(lists: ListCache) -> None:
+    await lists.put(41, "a", b"one", first=True)
+    await lists.put(42, "b", b"two", first=True)
+    await lists.outdate([41, 42, 43])
+    assert [await lists.first(viewer) for viewer in (41, 42)] == [None, None]
+    found = await lists.firsts([41, 42, 43])
+    assert found == {41: First(b"one", outdated=True), 42: First(b"two", outdated=True), 43: None}
+    await lists.go_on(41, "a", 5)
+    await lists.put(42, "c", b"newer", first=True)
+    await lists.go_on(42, "b", 5)
+    assert [await lists.first(viewer) for viewer in (41, 42)] == [b"one", b"newer"]
+    await lists.forget([41, 42])
+    assert await lists.firsts([41, 42]) == {41: None, 42: None}
 
 
 async def test_of_many_lists_it_is_told_which_still_answer_first_pages(lists: ListCache) -> None:
@@ -105,9 +121,11 @@ async def test_the_server_says_which_it_is(lists: ListCache) -> None:
         lambda lists: lists.get(1, "a"),
         lambda lists: lists.put(1, "a", b"", first=True),
         lambda lists: lists.forget([1]),
+        lambda lists: lists.outdate([1]),
+        lambda lists: lists.go_on(1, "a", 5),
         lambda lists: lists.version(),
     ],
-    ids=["first", "get", "put", "forget", "version"],
+    ids=["first", "get", "put", "forget", "outdate", "go on", "version"],
 )
 async def test_a_cache_that_is_away_says_so_whatever_it_is_asked(
     away: ListCache, call: Callable[[ListCache], Awaitable[object]]
@@ -140,6 +158,10 @@ async def test_every_key_has_a_life_and_reading_a_list_renews_it(valkey: Valkey)
     await lists.first(7)
     assert 90 < await lists.client.ttl(LIST.of(7, "a")) <= 100
     assert 0 < await lists.client.ttl(FEED.of(7)) <= 50
+    assert 90 < await lists.client.ttl(LAST.of(7)) <= 100
+    await lists.outdate([7])
+    await lists.go_on(7, "a", 5)
+    assert 0 < await lists.client.ttl(FEED.of(7)) <= 5
     await lists.close()
 
 

@@ -234,3 +234,19 @@ async def test_after_a_lone_miss_nobody_waits_and_a_full_batch_never_does() -> N
     await store.answer_all(*ask(coalescer, 3, 4))
     await store.answer_all(*ask(coalescer, 5, 6))
     assert store.batches[2:] == [(3, 4), (5, 6)]
+
+
+async def test_it_is_known_how_long_an_answer_takes_as_of_late() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load)
+    assert coalescer.lately_s == 0
+    [asked] = ask(coalescer, 1)
+    await store.has(1)
+    await asyncio.sleep(0.02)
+    waited_s = coalescer.lately_s
+    assert waited_s >= 0.02
+    await store.answer_all(asked)
+    assert coalescer.longest_s == 0
+    assert coalescer.lately_s >= waited_s
+    await coalescer.get(2)
+    assert coalescer.lately_s < waited_s

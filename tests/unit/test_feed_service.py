@@ -375,6 +375,42 @@ async def test_a_silent_clickhouse_is_waited_for_only_when_there_is_no_timeline(
     assert (again.frozen.source, again.cache_hit, len(world.clickhouse.batches)) == ("ranked", True, 2)
 
 
+async def test_an_outdated_list_is_ranked_anew_before_the_answer_while_that_is_quick(world: World) -> None:
+    old = await world.page()
+    await world.lists.outdate([7])
+    newer, again = await world.page(), await world.page()
+    assert (newer.frozen.source, newer.cache_hit, newer.fallback) == ("ranked", False, False)
+    assert newer.frozen.list_id != old.frozen.list_id
+    assert (again.frozen.list_id, again.cache_hit) == (newer.frozen.list_id, True)
+
+
+async def test_an_outdated_list_answers_while_a_new_one_takes_long_which_answers_when_it_is_there(
+    world: World,
+) -> None:
+    old = await world.page()
+    await world.lists.outdate([7])
+    world.clickhouse.open.clear()
+    page = await world.page()  # waits a little
+    assert (page.frozen.list_id, page.cache_hit, page.fallback) == (old.frozen.list_id, True, False)
+    assert await world.lists.still_first([(7, old.frozen.list_id)]) == [True]
+    slow = asyncio.create_task(world.page(8))
+    await world.lists.outdate([7])
+    assert (await world.page()).frozen.list_id == old.frozen.list_id  # waits for nothing: it is known to take long
+    world.clickhouse.open.set()
+    await slow
+    await world.refreshed()
+    assert (await world.page()).frozen.list_id != old.frozen.list_id
+    assert world.clickhouse.batches == [(7,), (7,), (8,)]
+
+
+async def test_an_outdated_list_is_no_fallback_for_a_clickhouse_that_is_away(world: World) -> None:
+    await world.page()
+    await world.lists.outdate([7])
+    world.clickhouse.away = True
+    page = await world.page()
+    assert (page.frozen.source, page.fallback, page.cache_hit) == ("timeline", True, False)
+
+
 async def test_without_clickhouse_and_postgres_there_is_no_page(world: World) -> None:
     world.clickhouse.away = world.postgres.away = True
     with pytest.raises(StoreUnavailableError, match="postgres"):

@@ -20,6 +20,7 @@ class Key:
 
 
 FEED = Key("feed:v1:{}", "string", 120, "viewer -> id of the frozen list that answers first pages")
+LAST = Key("last:v1:{}", "string", 600, "viewer -> id of the list ranked last; it answers while rankings are slow")
 LIST = Key("list:v1:{}:{}", "string", 600, "viewer, list id -> frozen list; TTL renewed by every read")
 TRENDING = Key("hot:posts:{}", "string", 600, "window -> trending posts; written every 60 s, outlives a late job")
 SUGGESTED = Key("suggest:users:{}", "string", 600, "viewer -> suggested users")
@@ -29,4 +30,4 @@ SEEN_RECENT = Key("seen:recent:{}", "sorted set", 86_400, "viewer -> the newest 
 LIMIT = Key("limit:{}:{}", "string", 90, "limit, caller -> when all that was spent is earned back (us); lives so long")
 DAILY = Key("metrics:daily:{}", "string", 86_400, "YYYY-MM-DD -> daily metrics")
 
-ALL = (FEED, LIST, TRENDING, SUGGESTED, SUGGESTING, SEEN, SEEN_RECENT, LIMIT, DAILY)
+ALL = (FEED, LAST, LIST, TRENDING, SUGGESTED, SUGGESTING, SEEN, SEEN_RECENT, LIMIT, DAILY)

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from nova_feed.cache.keys import FEED, LIST
+from nova_feed.cache.keys import FEED, LAST, LIST
 from nova_feed.cache.measured import MeasuredRedis
 from nova_feed.errors import StoreUnavailableError
 
@@ -20,6 +20,14 @@ TIMEOUT_S = 0.25  # a process that ranks for a crowd may look at its sockets 100
 JITTER = 0.1
 TTLS = (FEED.ttl_s, LIST.ttl_s)
 _SCANNED = 1_000  # keys in one step of a walk through all of them
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """A list for first pages. ``outdated``: it answered them before; a newer one would be better."""
+
+    body: bytes
+    outdated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +75,26 @@ class ListCache:
 
     async def first(self, viewer_id: int) -> bytes | None:
         """The list that answers this viewer's first pages, if there is one."""
-        return (await self.firsts([viewer_id]))[viewer_id]
+        found = (await self.firsts([viewer_id]))[viewer_id]
+        return None if found is None or found.outdated else found.body
 
-    async def firsts(self, viewers: Sequence[int]) -> dict[int, bytes | None]:
-        """Of each viewer the list that answers first pages; the lives of the lists are renewed."""
-        named = cast("list[bytes | None]", await _call(self.client.mget([FEED.of(viewer) for viewer in viewers])))
-        asked = [(viewer, list_id) for viewer, list_id in zip(viewers, named, strict=True) if list_id is not None]
-        answers: dict[int, bytes | None] = dict.fromkeys(viewers)
+    async def firsts(self, viewers: Sequence[int]) -> dict[int, First | None]:
+        """Of each viewer the list that answers first pages, or else the last that did; the lives of the lists are
+        renewed."""
+        keys = [key.of(viewer) for key in (FEED, LAST) for viewer in viewers]
+        named = cast("list[bytes | None]", await _call(self.client.mget(keys)))
+        first, last = named[: len(viewers)], named[len(viewers) :]
+        asked = [(viewer, a or b, a is None) for viewer, a, b in zip(viewers, first, last, strict=True) if a or b]
+        answers: dict[int, First | None] = dict.fromkeys(viewers)
         if not asked:
             return answers
         pipeline = self.client.pipeline(transaction=False)
-        for viewer, list_id in asked:
-            pipeline.getex(LIST.of(viewer, list_id.decode("ascii")), ex=self._ttls()[1])
+        for viewer, list_id, _ in asked:
+            pipeline.getex(LIST.of(viewer, cast("bytes", list_id).decode("ascii")), ex=self._ttls()[1])
         found = cast("list[bytes | None]", await _call(pipeline.execute()))
-        return answers | {viewer: body for (viewer, _), body in zip(asked, found, strict=True)}
+        return answers | {
+            viewer: First(body, outdated) for (viewer, _, outdated), body in zip(asked, found, strict=True) if body
+        }
 
     async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
         """Of each viewer and list, whether it answers first pages still; the lives of the lists are renewed."""
@@ -110,7 +124,12 @@ class ListCache:
             if one.first:  # a little less than its life for each another time: so they are not missed together
                 life_s = feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
                 pipeline.set(FEED.of(one.viewer_id), one.list_id, px=max(1, int(life_s * 1000)))
+                pipeline.set(LAST.of(one.viewer_id), one.list_id, ex=list_ttl_s)
         await _call(pipeline.execute())
+
+    async def go_on(self, viewer_id: int, list_id: str, life_s: int) -> None:
+        """A list that is outdated answers first pages for so long, unless another one does by now."""
+        await _call(self.client.set(FEED.of(viewer_id), list_id, ex=life_s, nx=True))
 
     async def cold(self, viewers: Sequence[int]) -> list[int]:
         """Those of the viewers who have no list that would answer a first page."""
@@ -121,7 +140,13 @@ class ListCache:
 
     async def forget(self, viewers: Iterable[int]) -> None:
         """The next first page of these viewers is ranked anew. Cursors already handed out stay good."""
-        keys = [FEED.of(viewer) for viewer in viewers]
+        await self._unlink([key.of(viewer) for viewer in viewers for key in (FEED, LAST)])
+
+    async def outdate(self, viewers: Iterable[int]) -> None:
+        """As ``forget``, but the list that answered so far does so again where a new one would take long."""
+        await self._unlink([FEED.of(viewer) for viewer in viewers])
+
+    async def _unlink(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), 1000):
             await _call(self.client.unlink(*keys[start : start + 1000]))
 

@@ -13,6 +13,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Generic, TypeVar
 
+LATELY_S = 5.0
 LONGEST_REST_S = 0.1  # a batch that took long had to wait itself: nobody else need, for that
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Coalescer(Generic[K, T]):
         self._asking: dict[K, Context] = {}  # of whoever asked first: what a batch logs and traces is its first one's
         self._batches: dict[asyncio.Task[None], float] = {}  # and when they began
         self._resting: asyncio.TimerHandle | None = None
+        self._last: tuple[float, float] = (0.0, float("-inf"))  # seconds that the last batch took, and when it ended
 
     async def get(self, asked: K) -> T:
         """The answer for one of them. Raises what ``load`` raised for the batch it was in.
@@ -60,6 +62,13 @@ class Coalescer(Generic[K, T]):
         now = asyncio.get_running_loop().time()
         return now - min(self._batches.values(), default=now)
 
+    @property
+    def lately_s(self) -> float:
+        """How long an answer takes as of late: the last batch, or the one under way if that takes longer already."""
+        took_s, ended = self._last
+        recent = asyncio.get_running_loop().time() - ended < LATELY_S
+        return max(self.longest_s, took_s if recent else 0.0)
+
     def _start(self) -> None:
         if self._resting is not None and len(self._waiting) < self._most:
             return
@@ -74,6 +83,7 @@ class Coalescer(Generic[K, T]):
 
     def _finished(self, task: asyncio.Task[None], of: int) -> None:
         began, loop = self._batches.pop(task), asyncio.get_running_loop()
+        self._last = (loop.time() - began, loop.time())
         if self._rest and of > 1:
             if self._resting is not None:
                 self._resting.cancel()

@@ -2,6 +2,7 @@
 
 cursor?  ->  its frozen list  ->  page
 no cursor -> cached list (soft age: refreshed behind the answer) -> page
+          -> an outdated one, while rankings are slow (refreshed behind it, too) -> page
           -> ClickHouse, ranked -> frozen -> page
           -> PostgreSQL, timeline, labelled -> frozen -> page
 """
@@ -9,25 +10,25 @@ no cursor -> cached list (soft age: refreshed behind the answer) -> page
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
-from nova_feed.cache.lists import ListCache, ToKeep
+from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.clock import Clock
-from nova_feed.errors import CursorExpiredError, StoreUnavailableError
+from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.allowance import Allowance
 from nova_feed.feed.assemble import Cut, cut
 from nova_feed.feed.breaker import CLOSED, Breaker
 from nova_feed.feed.coalesce import Coalescer
 from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
-from nova_feed.feed.frozen import LONGEST, FrozenList, decode, encode, freeze
+from nova_feed.feed.frozen import LONGEST, FrozenList, freeze
 from nova_feed.feed.inspect import Inspection, PostFacts, inspect
+from nova_feed.feed.keeping import Keeping
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
@@ -49,6 +50,9 @@ SOFT_PER_S, SOFT_AT_ONCE = 15.0, 8
 GATHER_S = 0.25  # old ones that come within it are ranked together: one query of ClickHouse costs as much for several
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
+# In place of an outdated list a new one is waited for so long, and not at all while answers take longer; then the old
+# one answers.
+QUICK_S = 0.15
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
@@ -88,7 +92,7 @@ class FeedService:
         renewed: Callable[[int], None] = lambda _: None,
     ) -> None:
         """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer."""
-        self._timeline, self._rules, self._lists, self._nearby = timeline, rules, lists, nearby
+        self._timeline, self._rules = timeline, rules
         self._signer, self._clock, self._facts = signer, clock, facts
         self._runtime = runtime
         self.clickhouse = Breaker("clickhouse", clock)
@@ -97,14 +101,11 @@ class FeedService:
         self._proposals: Coalescer[int, Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers)), at_once=1, rest=REST
         )
-        # A round trip of Valkey costs a process some 0.2 ms, for many as for one.
-        self._firsts: Coalescer[int, bytes | None] = Coalescer(
-            lambda viewers: self.valkey.call(lambda: lists.firsts(viewers))
-        )
+        self._kept = Keeping(lists, nearby, self.valkey)
+        self.still_first = self._kept.still_first
         self._had: Coalescer[int, Seen] = Coalescer(lambda viewers: self.valkey.call(lambda: seen.read(viewers)))
-        self._keeping: Coalescer[ToKeep, None] = Coalescer(self._keep_all)
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
-        self._refreshing: dict[int, asyncio.Task[None]] = {}
+        self._refreshing: dict[int, asyncio.Task[FrozenList | None]] = {}
         self._rests_until = clock.monotonic()
         self._gathering: asyncio.Future[None] | None = None
         self._soft = Allowance(clock, per_s=SOFT_PER_S)
@@ -114,14 +115,14 @@ class FeedService:
         """The next page of a viewer: ``limit`` posts (fewer at the end of the list)."""
         if cursor is not None:
             at = self._signer.decode(cursor, viewer_id)
-            frozen = await self._frozen(at)
+            frozen = await self._kept.of(at)
             return await self._cut(frozen, at, limit, cache_hit=True)
         runtime = self._runtime.now
         may_be_cached = algo == "ch" and runtime.use_ch_ranking and runtime.enable_caching
-        cached = await self._cached(viewer_id) if may_be_cached else None
-        frozen = cached or await self._rank_once(viewer_id, algo)
+        first = await self._first(viewer_id) if may_be_cached else None
+        frozen, was_there = first or (await self._rank_once(viewer_id, algo), False)
         start = Cursor(viewer_id, frozen.list_id, 0, 0, 0, 0.0, ())
-        return await self._cut(frozen, start, limit, cache_hit=cached is not None)
+        return await self._cut(frozen, start, limit, cache_hit=was_there)
 
     async def rank(self, viewer_id: int, *, algo: str = "ch") -> FrozenList:
         """Rank anew and freeze; from PostgreSQL when ClickHouse does not answer. Raises StoreUnavailableError."""
@@ -131,24 +132,10 @@ class FeedService:
             frozen = await self._rank_or_fall_back(viewer_id)
         try:
             with timed("keep", self._clock):
-                await self._keep(viewer_id, frozen, first=frozen.source == RANKED)
+                await self._kept.put(viewer_id, frozen, first=frozen.source == RANKED)
         except StoreUnavailableError as error:
             log.warning("feed.not_cached", viewer_id=viewer_id, reason=error.reason)
         return frozen
-
-    async def _keep(self, viewer_id: int, frozen: FrozenList, *, first: bool) -> None:
-        """On this host, and in Valkey. Raises StoreUnavailableError when it is on this host alone."""
-        body = encode(frozen)
-        self._nearby.put(viewer_id, frozen.list_id, body)
-        await self._keeping.get(ToKeep(viewer_id, frozen.list_id, body, first))
-
-    async def _keep_all(self, lists: Sequence[ToKeep]) -> dict[ToKeep, None]:
-        await self.valkey.call(lambda: self._lists.put_all(lists))
-        return dict.fromkeys(lists)
-
-    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of each viewer and list, whether it answers first pages still. Raises StoreUnavailableError."""
-        return await self.valkey.call(lambda: self._lists.still_first(asked))
 
     async def _rank_once(self, viewer_id: int, algo: str) -> FrozenList:
         """Requests of a viewer that come together share one list; one that gives up takes it from nobody."""
@@ -260,24 +247,28 @@ class FeedService:
             seed=seed,
         )
 
-    async def _cached(self, viewer_id: int) -> FrozenList | None:
+    async def _first(self, viewer_id: int) -> tuple[FrozenList, bool] | None:
+        """The list for a first page, and whether it was there before; None: nothing is there, or ClickHouse is away."""
         try:
-            body = await self._firsts.get(viewer_id)
+            kept = await self._kept.first(viewer_id, self._runtime.now.weights.version)
         except StoreUnavailableError:
             looked_up("feed", "away")
             return None
-        looked_up("feed", "valkey" if body else "miss")
-        if not body:
+        if kept is None:
+            looked_up("feed", "miss")
             return None
-        try:
-            frozen = decode(body)
-        except ValueError:  # another version's list, found while versions change: as good as none
-            return None
-        if frozen.weights.version != self._runtime.now.weights.version:  # ranked in another way than would be now
-            return None
-        self._nearby.put(viewer_id, frozen.list_id, body)
-        self.renew_if_old(viewer_id, frozen.as_of_ms)
-        return frozen
+        if kept.outdated and self._proposals.lately_s <= QUICK_S:
+            ranking = self._refresh(viewer_id)
+            await asyncio.wait({ranking}, timeout=QUICK_S)
+            if ranking.done():
+                looked_up("feed", "miss")
+                newer = ranking.result()
+                return None if newer is None else (newer, False)
+        looked_up("feed", "outdated" if kept.outdated else "valkey")
+        if kept.outdated:
+            await self._kept.go_on(viewer_id, kept.frozen)
+        self.renew_if_old(viewer_id, kept.frozen.as_of_ms)
+        return kept.frozen, True
 
     def renew_if_old(self, viewer_id: int, as_of_ms: int) -> None:
         """Rank this viewer's list anew behind the answer, if it is old and there is time for it."""
@@ -299,54 +290,32 @@ class FeedService:
             loop.call_later(GATHER_S, self._gathering.set_result, None)
         return self._gathering
 
-    def _refresh(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> None:
-        if viewer_id not in self._refreshing:
-            task = asyncio.create_task(self._rank_quietly(viewer_id, after))
-            self._refreshing[viewer_id] = task
+    def _refresh(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> asyncio.Task[FrozenList | None]:
+        """Rank behind an answer, once at a time for each viewer."""
+        task = self._refreshing.get(viewer_id)
+        if task is None:
+            task = self._refreshing[viewer_id] = asyncio.create_task(self._rank_quietly(viewer_id, after))
             task.add_done_callback(lambda _: self._refreshing.pop(viewer_id, None))
+        return task
 
-    async def _rank_quietly(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> None:
+    async def _rank_quietly(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> FrozenList | None:
+        """Rank and keep a list; None, with a line in the log, when a store is away."""
         if after is not None:
             await asyncio.shield(after)
         start = self._clock.monotonic()
         try:
             proposal = await self._proposals.get(viewer_id)
             frozen = await self._arrange(viewer_id, proposal, RANKED)
-            await self._keep(viewer_id, frozen, first=True)
+            await self._kept.put(viewer_id, frozen, first=True)
             self._renewed(viewer_id)
         except StoreUnavailableError as error:
             log.warning("feed.not_refreshed", viewer_id=viewer_id, store=error.store, reason=error.reason)
+            return None
+        else:
+            return frozen
         finally:
             now = self._clock.monotonic()
             self._rests_until = now + (now - start)
-
-    async def _frozen(self, at: Cursor) -> FrozenList:
-        try:
-            body = await self.valkey.call(lambda: self._lists.get(at.viewer_id, at.list_id))
-        except StoreUnavailableError:
-            body = self._nearby.get(at.viewer_id, at.list_id)
-            looked_up("cursor", "local" if body else "away")
-            if body is None:
-                raise
-        else:
-            if body:
-                looked_up("cursor", "valkey")
-                self._nearby.put(at.viewer_id, at.list_id, body)
-            else:
-                body = await self._brought_back(at)
-                looked_up("cursor", "local" if body else "miss")
-        try:
-            return decode(body or b"")
-        except ValueError:
-            raise CursorExpiredError("the list of this cursor has expired: start again without a cursor") from None
-
-    async def _brought_back(self, at: Cursor) -> bytes | None:
-        """A list that Valkey has lost, from this host; other hosts find it there again."""
-        body = self._nearby.get(at.viewer_id, at.list_id)
-        if body:
-            with suppress(StoreUnavailableError):
-                await self._keeping.get(ToKeep(at.viewer_id, at.list_id, body, first=False))
-        return body
 
     async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool) -> Page:
         # Of a list made this moment nothing is newer, and nobody need be asked.

@@ -19,7 +19,7 @@ _removed = functools.cache(metrics.DEDUP_REMOVED.labels)
 
 
 def looked_up(cache: str, level: str) -> None:
-    """A look-up of ``cache`` was answered by ``level``: local, valkey, miss, away."""
+    """A look-up of ``cache`` was answered by ``level``: local, valkey, outdated, miss, away."""
     _lookups(cache, level).inc()
 
 

@@ -107,9 +107,11 @@ BREAKERS = _gauge(
     "open: three calls in a row failed; it tries again after 30 s. Mend the store that is named.", of="liveall",
 )  # fmt: skip
 CACHE_LOOKUPS = _counter(
-    "cache_lookups", ("cache", "level"), "Look-ups of a cache by what answered: local, valkey, miss, away.",
-    "miss rising: lists are forgotten too often or Valkey evicts; away: Valkey does not answer.",
-    [(c, v) for c in ("feed", "cursor", "trending", "suggestions") for v in ("local", "valkey", "miss", "away")],
+    "cache_lookups", ("cache", "level"), "Look-ups of a cache by what answered: local, valkey, outdated, miss, away.",
+    "miss rising: lists are forgotten too often or Valkey evicts; away: Valkey does not answer; outdated: first pages "
+    "by lists that should have been ranked anew, which takes too long (ranking_duration_seconds).",
+    [(c, v) for c in ("feed", "cursor", "trending", "suggestions") for v in ("local", "valkey", "miss", "away")]
+    + [("feed", "outdated")],
 )  # fmt: skip
 RANKING_POSTS = _counter(
     "ranking_posts", ("stage", "result"), "Posts that went in, were kept, were removed by each stage of rankings.",

@@ -1,13 +1,13 @@
-"""Keeps what the ranker reads fresh, and forgets the lists that a new post makes out of date.
+"""Keeps what the ranker reads fresh, and says which lists a new post makes out of date.
 
 The counters table is rebuilt here, one rebuild after the other with a pause between them, so that a post or an event is
 counted a fraction of a second after it arrived; ClickHouse's own schedule, slower, goes on when no worker does it.
 While nothing arrives nothing is rebuilt: to ask costs a tenth.
-Cached lists are forgotten after the rebuild that brought the post, not when Kafka had it: a list that is forgotten
+Cached lists are outdated after the rebuild that brought the post, not when Kafka had it: a list that is ranked anew
 before the table has the post would be ranked without it, and stay so for its whole life.
 
-Only so many lists are forgotten a second: where people post faster than lists can be ranked anew, a forgotten list is
-one that makes a viewer wait. The others are ranked anew behind the next answer, as every old list is.
+Only so many lists are outdated a second: where people post faster than lists can be ranked anew, to ask for each of
+them costs more than it gives. The others are ranked anew behind the next answer, as every old list is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nova_feed.workers.tables import HOT, rebuild
 
 log = structlog.get_logger(__name__)
 LOOK_BACK_MS = 60_000  # a post may become visible this long after its own created_at
-FORGOTTEN_PER_S = 100.0  # lists; past it those of the followers of a new post answer until they are old by themselves
+OUTDATED_PER_S = 100.0  # lists; past it those of the followers of a new post answer until they are old by themselves
 REMEMBERED = 8  # rebuilds
 
 
@@ -36,7 +36,7 @@ class Invalidation:
     def __init__(self, store: Store, lists: ListCache, clock: Clock) -> None:
         self._store, self._lists, self._clock = store, lists, clock
         self._known: dict[int, int] = {}
-        self._allowance = Allowance(clock, per_s=FORGOTTEN_PER_S)
+        self._allowance = Allowance(clock, per_s=OUTDATED_PER_S)
         self._took_s: deque[float] = deque(maxlen=REMEMBERED)
         self._made_from: int | None = None
 
@@ -69,6 +69,6 @@ class Invalidation:
         fresh = {post: author for post, author in posts.items() if post not in self._known}
         if fresh:
             followers = await self._store.select("followers", authors=sorted(set(fresh.values())))
-            await self._lists.forget([who for who in followers["follower_id"].tolist() if self._allowance.take()])
+            await self._lists.outdate([who for who in followers["follower_id"].tolist() if self._allowance.take()])
         self._known = posts
         return len(fresh)
