@@ -95,7 +95,7 @@ async def rankings(clickhouse_url: str, viewers: Sequence[int], seconds: float) 
     """Viewers a second whose candidates ClickHouse can answer, 64 in each query, and nothing ranked from them."""
     recorder = Recorder(clickhouse_url)
     try:
-        await Sources(recorder, SystemClock()).propose(list(viewers[:TOGETHER]))
+        await Sources(recorder, SystemClock()).propose(list(viewers[:TOGETHER]), {})
         queries = [(query, values) for query, values in recorder.asked if "viewers" in values]
         store = Store(clickhouse_url, name="nova benchmark", timeout_s=10)
         start, done = time.monotonic(), 0

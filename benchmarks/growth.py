@@ -159,14 +159,14 @@ async def _rank_for(store: Store, pid: int, viewers: Sequence[int], together: in
     sources, dice = Sources(store, SystemClock()), np.random.default_rng(1)
     server, me = psutil.Process(pid), psutil.Process()
     took: list[float] = []
-    await sources.propose([int(viewers[0])])
+    await sources.propose([int(viewers[0])], {})
     start, before = time.monotonic(), _cpu(server, me)
 
     async def one() -> None:
         while time.monotonic() - start < seconds:
             group = dice.choice(viewers, size=min(together, len(viewers)), replace=False).tolist()
             asked = time.monotonic()
-            for proposal in (await sources.propose(group)).values():
+            for proposal in (await sources.propose(group, {})).values():
                 rank(proposal.candidates, now_ms=SystemClock().now_ms(), weights=Weights(), rules=proposal.rules,
                      saturation=Saturation(), limit=LONGEST)  # fmt: skip
             took.append(time.monotonic() - asked)

@@ -27,7 +27,7 @@ AT_REST = 200  # records that are always on their way: the canary, heartbeats
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Feed pages so far, by where they came from; ClickHouse queries for viewers so far, and rows that those
+    """Feed pages so far, by where they came from; ClickHouse queries of rankings so far, and rows that those
     read (of the latest 20,000 queries, as the embedded server remembers them)."""
 
     by_source: dict[str, float]
@@ -54,7 +54,7 @@ async def served(read: dict[str, Any]) -> Served:
         text = (await client.get(f"{read['api_url']}/metrics")).raise_for_status().text
         asked = await client.get(httpx.URL(read["clickhouse_url"]).copy_with(path="/queries"))
     rows = (
-        [row["count"] * row["read_rows"] for row in asked.json() if "{viewers" in row["text"]]
+        [row["count"] * row["read_rows"] for row in asked.json() if _of_a_ranking(row["text"])]
         if asked.is_success
         else []
     )
@@ -64,13 +64,17 @@ async def served(read: dict[str, Any]) -> Served:
         for sample in family.samples:
             if sample.name == "nova_feed_feed_requests_total":
                 sources[sample.labels["source"]] = sources.get(sample.labels["source"], 0) + sample.value
-            elif sample.name == "nova_feed_ch_query_duration_seconds_count" and _for_viewers(sample.labels["query"]):
+            elif sample.name == "nova_feed_ch_query_duration_seconds_count" and _ranks(sample.labels["query"]):
                 queries += sample.value
     return Served(sources, queries, sum(rows))
 
 
-def _for_viewers(query: str) -> bool:
-    return query not in {SQL, COMMAND, VERSION} and "{viewers" in query_text(query)
+def _ranks(query: str) -> bool:
+    return query not in {SQL, COMMAND, VERSION} and _of_a_ranking(query_text(query))
+
+
+def _of_a_ranking(text: str) -> bool:
+    return "{viewers" in text or "{authors:Array(Int64)} OR" in text
 
 
 async def forget(read: dict[str, Any], viewers: Viewers) -> None:

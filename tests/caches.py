@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from nova_feed.cache.backlogs import MOST_WINDOWS, Backlogs
+from nova_feed.cache.builds import Builds
 from nova_feed.cache.lists import First, Kept, ListCache, ToKeep
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.clock import Clock
@@ -74,6 +75,25 @@ class ListsInMemory(ListCache):
     async def version(self) -> str:
         self._reach()
         return "9.1.2"
+
+    def _reach(self) -> None:
+        if self.away:
+            raise StoreUnavailableError("valkey", "no connection")
+
+
+class BuildsInMemory(Builds):
+    """Counts the builds of each table."""
+
+    def __init__(self) -> None:
+        self.away, self.built = False, dict[str, int]()
+
+    async def tell(self, table: str) -> None:
+        self._reach()
+        self.built[table] = self.built.get(table, 0) + 1
+
+    async def newest(self) -> Mapping[str, str]:
+        self._reach()
+        return {table: str(build) for table, build in self.built.items()}
 
     def _reach(self) -> None:
         if self.away:

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import numpy as np
 import pytest
 
-from nova_feed.cache.keys import FEED, LAST, LIST
+from nova_feed.cache.builds import Builds
+from nova_feed.cache.keys import BUILDS, FEED, LAST, LIST
 from nova_feed.cache.lists import First, ListCache, ToKeep
 from nova_feed.cache.seen import SeenCache
 from nova_feed.errors import StoreUnavailableError
@@ -227,3 +228,19 @@ async def test_what_is_kept_for_a_viewer_is_found_with_what_answers_first_pages(
     assert [body for _, body in kept.lists] == [BODY, BODY[:99]]
     assert all(590 <= ttl_s <= 600 for ttl_s, _ in kept.lists)
     assert 107 <= kept.first_ttl_s <= 120  # a tenth less at most, in whole seconds
+
+
+async def test_each_build_of_a_table_is_another_one_and_known_to_everybody(valkey: Valkey) -> None:
+    here, there = ListCache.connect(valkey.url), ListCache.connect(valkey.url)
+    told, reads = Builds(here.client), Builds(there.client)
+    assert await reads.newest() == {}
+    seen = []
+    for table in ("hot_posts", "author_posts", "hot_posts"):
+        await told.tell(table)
+        seen.append(await reads.newest())
+    both = {"hot_posts", "author_posts"}
+    assert [set(builds) for builds in seen] == [{"hot_posts"}, both, both]
+    assert seen[0]["hot_posts"] == seen[1]["hot_posts"] != seen[2]["hot_posts"]
+    assert 3500 < await here.client.ttl(BUILDS.of()) <= 3600
+    for lists in (here, there):
+        await lists.close()

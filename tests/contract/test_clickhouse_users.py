@@ -127,7 +127,7 @@ def test_every_statement_is_one_of_clickhouse(clickhouse: ClickHouseProcess) -> 
 @pytest.mark.parametrize(("user", "packages"), PROCESSES)
 def test_each_process_can_ask_all_it_asks(data: Path, user: str, packages: tuple[str, ...]) -> None:
     queries = asked(*packages)
-    assert "candidates" in queries
+    assert "pairs" in queries
     answers = run(data, user, [statement(query) for query in queries])
     assert {query: answer for query, answer in zip(queries, answers, strict=True) if answer} == {}
 

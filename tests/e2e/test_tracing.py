@@ -131,7 +131,7 @@ async def test_a_page_is_traced_with_what_it_asked_and_by_its_route(stack: Local
     strange, preflight = (collector.of(trace_id) for trace_id, _, _ in odd)
     server = ranked[f"GET {FEED}"]
     assert server.attributes["http.response.status_code"] == "200"
-    assert {"candidates", "rules"} <= set(ranked)
+    assert {"pairs", "rules"} <= set(ranked)
     assert _ancestors(ranked["rules"], ranked)[-1] == server
     assert absent["GET"].attributes == {"http.request.method": "GET", "http.response.status_code": "404"}
     assert f"GET {FEED}" in again

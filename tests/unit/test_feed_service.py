@@ -22,7 +22,7 @@ from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Source, ViewerRules
 from nova_feed.runtime import Live, Runtime
-from tests.caches import ListsInMemory, SeenInMemory
+from tests.caches import BuildsInMemory, ListsInMemory, SeenInMemory
 from tests.unit.test_clock import VirtualClock
 
 POSTS = 60
@@ -36,12 +36,14 @@ class ClickHouse(Sources):
         self.posts = range(1, POSTS + 1)
         self.batches: list[tuple[int, ...]] = []
         self.away = False
+        self.builds: Mapping[str, str] = {}
         self.open = asyncio.Event()
         self.open.set()
         self._virtual = clock
         self._came = asyncio.Condition()
 
-    async def propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
+    async def propose(self, viewers: Sequence[int], builds: Mapping[str, str]) -> Mapping[int, Proposal]:
+        self.builds = builds
         async with self._came:
             self.batches.append(tuple(viewers))
             self._came.notify_all()
@@ -120,6 +122,7 @@ class World:
     clock: VirtualClock = field(default_factory=VirtualClock)
     lists: ListsInMemory = field(default_factory=ListsInMemory)
     seen: SeenInMemory = field(default_factory=SeenInMemory)
+    builds: BuildsInMemory = field(default_factory=BuildsInMemory)
     rules: RulesNow = field(default_factory=RulesNow)
     live: Live = field(default_factory=lambda: Live(Runtime()))
     folder: Path | None = None  # of the lists of this host
@@ -129,7 +132,7 @@ class World:
             self.folder.mkdir(exist_ok=True)
         self.clickhouse, self.postgres = ClickHouse(self.clock), PostgreSQL(self.clock)
         self.service = FeedService(
-            sources=self.clickhouse, timeline=self.postgres, rules=self.rules, lists=self.lists,
+            sources=self.clickhouse, builds=self.builds, timeline=self.postgres, rules=self.rules, lists=self.lists,
             nearby=NearbyLists(self.folder, self.clock, lambda: self.live.now.list_ttl_s),
             facts=FactsNow(), seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"),
             clock=self.clock, runtime=self.live,
@@ -434,6 +437,16 @@ async def test_a_later_page_is_a_fallback_if_the_first_one_was_whatever_it_is_as
     stood_in = await world.page(limit=2)
     later = [await world.page(algo=algo, cursor=page.cursor) for page in (asked_for, stood_in)]
     assert [page.fallback for page in later] == [False, True]
+
+
+async def test_clickhouse_is_asked_with_the_newest_builds_and_without_them_while_nobody_tells(world: World) -> None:
+    await world.builds.tell("hot_posts")
+    await world.builds.tell("hot_posts")
+    await world.page(1)
+    assert world.clickhouse.builds == {"hot_posts": "2"}
+    world.builds.away = True
+    assert (await world.page(2)).frozen.source == "ranked"
+    assert world.clickhouse.builds == {}
 
 
 async def test_after_three_failed_questions_clickhouse_is_left_alone_for_half_a_minute(world: World) -> None:

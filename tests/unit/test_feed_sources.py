@@ -1,4 +1,4 @@
-"""The pure half of the sources: rows of many viewers taken apart, and joined with what is known of each pair."""
+"""The pure half of the sources: rows of many viewers taken apart, and joined with the posts of whom they know."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nova_feed.feed.posts import Posts
 from nova_feed.feed.sources import (
     BLOCKED,
+    CLOSE,
     FOLLOWS,
     MUTED,
     UNFOLLOWED,
+    Known,
+    Proposal,
     _by_viewer,
     _candidates,
     _look_up,
-    _proposal,
-    _take,
 )
 from nova_feed.ranking import Candidates, Source
 from nova_feed.store.native import Columns
@@ -24,30 +26,45 @@ from tests.unit.test_ranking_candidates import law
 
 COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
 NOTHING = Candidates.empty()
+VIEWER = 7
 
 
 def column(values: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array(values, dtype=np.int64)
 
 
-def posts(*rows: tuple[int, int], source: int = 1) -> Candidates:
+def rows(*posts: tuple[int, int]) -> Columns:
     """Rows of (post, author); every number of a post is its id."""
-    columns = {name: column([post for post, _ in rows]) for name in COUNTED}
-    return _candidates(Columns(columns | {"author_id": column([author for _, author in rows])}), source)
+    columns = {name: column([post for post, _ in posts]) for name in COUNTED}
+    return Columns(columns | {"author_id": column([author for _, author in posts])})
 
 
-def pairs(*rows: tuple[int, int, int]) -> Columns:
-    """Rows of (author, interactions, relation)."""
+def everybodys(*posts: tuple[int, int], source: Source) -> Candidates:
+    return _candidates(rows(*posts), source)
+
+
+def known(*pairs: tuple[int, int, int]) -> Known:
+    """Of (author, interactions, relation)."""
     names = ("author_id", "interactions", "relation")
-    return Columns({name: column([row[i] for row in rows]) for i, name in enumerate(names)})
+    columns = Columns({name: column([pair[i] for pair in pairs]) for i, name in enumerate(names)})
+    return Known.of(VIEWER, columns, np.arange(len(pairs)))
+
+
+def proposal(
+    *pairs: tuple[int, int, int], hot: Columns | None = None, newest: Columns | None = None,
+    trending: Candidates = NOTHING, fresh: Candidates = NOTHING,
+) -> Proposal:  # fmt: skip
+    return known(*pairs).proposal(
+        Posts.of(hot or Columns(), Source.FOLLOWEE), Posts.of(newest or Columns(), Source.AFFINITY), trending, fresh
+    )
 
 
 @law
-@given(st.lists(st.integers(1, 9), max_size=60))
-def test_every_row_goes_to_its_viewer_once_and_in_order(viewers: list[int]) -> None:
-    groups = _by_viewer(Columns(viewer_id=column(viewers)))
+@given(st.lists(st.integers(1, 9), max_size=60), st.permutations(range(1, 12)))
+def test_every_row_goes_to_its_viewer_once_and_in_order(viewers: list[int], asked: list[int]) -> None:
+    groups = _by_viewer(Columns(viewer_id=column(viewers)), asked)
     assert {viewer: rows.tolist() for viewer, rows in groups.items()} == {
-        viewer: [row for row, other in enumerate(viewers) if other == viewer] for viewer in set(viewers)
+        viewer: [row for row, other in enumerate(viewers) if other == viewer] for viewer in asked
     }
 
 
@@ -61,44 +78,58 @@ def test_looking_up_is_reading_a_dictionary_with_zero_for_what_is_not_there(
     assert found.tolist() == [known.get(key, 0) for key in wanted]
 
 
-def test_a_viewer_without_rows_gets_empty_columns() -> None:
-    assert [len(values) for values in _take(pairs((1, 2, 0)), column([])).values()] == [0] * 3
-
-
 def test_a_proposal_without_any_rows_is_empty_and_forbids_nothing() -> None:
-    proposal = _proposal(7, NOTHING, Columns(), NOTHING, NOTHING)
-    assert (len(proposal.candidates), proposal.rules.viewer_id) == (0, 7)
-    assert len(proposal.rules.blocked_authors) == 0
+    found = proposal()
+    assert (len(found.candidates), found.rules.viewer_id) == (0, VIEWER)
+    assert len(found.rules.blocked_authors) == 0
 
 
-def test_a_proposal_has_the_viewers_own_rows_and_everybodys_trending() -> None:
-    proposal = _proposal(7, posts((1, 10), source=4), pairs(), posts((2, 20), (3, 30), source=2), NOTHING)
-    assert proposal.candidates.post_id.tolist() == [1, 2, 3]
-    assert proposal.candidates.sources.tolist() == [Source.AFFINITY, Source.TRENDING, Source.TRENDING]
-    assert proposal.candidates.likes.tolist() == [1, 2, 3]
+def test_a_proposal_has_the_posts_of_followees_of_close_authors_and_what_trends() -> None:
+    found = proposal(
+        (10, 0, FOLLOWS), (20, 3, 0), (30, 9, UNFOLLOWED), (40, 0, BLOCKED),
+        hot=rows((1, 10), (2, 20), (3, 10), (4, 40)), newest=rows((5, 20), (6, 10), (7, 30)),
+        trending=everybodys((8, 80), source=Source.TRENDING),
+    )  # fmt: skip
+    posts = dict(zip(found.candidates.post_id.tolist(), found.candidates.sources.tolist(), strict=True))
+    assert posts == {
+        1: Source.FOLLOWEE, 3: Source.FOLLOWEE, 5: Source.AFFINITY, 7: Source.AFFINITY, 8: Source.TRENDING,
+    }  # fmt: skip
+    assert found.candidates.likes.tolist() == found.candidates.post_id.tolist()
 
 
 def test_interactions_are_those_with_the_author_wherever_the_post_came_from() -> None:
-    known = pairs((30, 5, 0), (10, 9, FOLLOWS))
-    proposal = _proposal(7, posts((1, 10)), known, posts((2, 20), (3, 30), source=2), NOTHING)
-    assert proposal.candidates.interactions.tolist() == [9, 0, 5]
+    trending = everybodys((2, 20), (3, 30), source=Source.TRENDING)
+    found = proposal((30, 5, 0), (10, 9, FOLLOWS), hot=rows((1, 10)), trending=trending)
+    assert found.candidates.interactions.tolist() == [9, 0, 5]
+
+
+def test_close_are_those_of_most_interactions_and_no_more_than_may_be() -> None:
+    pairs = [(author, author % 50, 0) for author in range(1, 101)]
+    expected = sorted((pair for pair in pairs if pair[1]), key=lambda pair: (-pair[1], pair[0]))[:CLOSE]
+    assert known(*pairs).close.tolist() == [author for author, _, _ in expected]
 
 
 @pytest.mark.parametrize(
-    ("known", "cold"),
-    [(pairs(), True), (pairs((10, 0, BLOCKED)), True), (pairs((10, 0, FOLLOWS)), False), (pairs((10, 1, 0)), False)],
+    ("pairs", "cold"),
+    [([], True), ([(10, 0, BLOCKED)], True), ([(10, 0, FOLLOWS)], False), ([(10, 1, 0)], False)],
 )
-def test_new_posts_are_tried_on_viewers_of_whom_nothing_is_known_alone(known: Columns, cold: bool) -> None:
-    proposal = _proposal(7, NOTHING, known, posts((2, 20), source=2), posts((3, 30), source=16))
-    assert proposal.cold is cold
-    assert (Source.EXPLORATION in proposal.candidates.sources.tolist()) is cold
+def test_new_posts_are_tried_on_viewers_of_whom_nothing_is_known_alone(
+    pairs: list[tuple[int, int, int]], *, cold: bool
+) -> None:
+    found = proposal(
+        *pairs,
+        trending=everybodys((2, 20), source=Source.TRENDING),
+        fresh=everybodys((3, 30), source=Source.EXPLORATION),
+    )
+    assert found.cold is cold
+    assert (Source.EXPLORATION in found.candidates.sources.tolist()) is cold
 
 
 @pytest.mark.parametrize("relation", range(16))
 def test_each_bit_of_a_relation_is_one_rule(relation: int) -> None:
-    proposal = _proposal(7, NOTHING, pairs((10, 0, relation), (11, 0, FOLLOWS)), NOTHING, NOTHING)
-    rules, followees = proposal.rules, proposal.followees.tolist()
-    assert followees == ([10, 11] if relation & FOLLOWS else [11])
+    found = proposal((10, 0, relation), (11, 0, FOLLOWS))
+    assert found.followees.tolist() == ([10, 11] if relation & FOLLOWS else [11])
+    rules = found.rules
     lists = (rules.blocked_authors, rules.muted_authors, rules.unfollowed_authors)
     expected = [[10] if relation & bit else [] for bit in (BLOCKED, MUTED, UNFOLLOWED)]
     assert [authors.tolist() for authors in lists] == expected

@@ -23,7 +23,7 @@ from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules
 from nova_feed.runtime import Live, Runtime
-from tests.caches import ListsInMemory, SeenInMemory
+from tests.caches import BuildsInMemory, ListsInMemory, SeenInMemory
 from tests.unit.test_clock import VirtualClock
 
 VIEWER, AUTHORS = 7, range(101, 109)
@@ -84,7 +84,7 @@ class ClickHouse(Sources):
     def __init__(self, truth: Truth) -> None:
         self.known, self.away = copy.deepcopy(truth), False
 
-    async def propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
+    async def propose(self, viewers: Sequence[int], builds: Mapping[str, str]) -> Mapping[int, Proposal]:
         if self.away:
             raise StoreUnavailableError("clickhouse", "no answer")
         return {viewer: self.known.proposal(Source.AFFINITY) for viewer in viewers}
@@ -140,7 +140,8 @@ class World:
         self.clickhouse, self.signer = ClickHouse(self.truth), CursorSigner("a secret of a test, 32 characters")
         self.seen, self.readings = SeenInMemory(), list[Reading]()
         self.service = FeedService(
-            sources=self.clickhouse, timeline=PostgreSQL(self.truth), rules=RulesOfTruth(self.truth), facts=NoFacts(),
+            sources=self.clickhouse, builds=BuildsInMemory(), timeline=PostgreSQL(self.truth),
+            rules=RulesOfTruth(self.truth), facts=NoFacts(),
             lists=ListsInMemory(), nearby=NearbyLists(None, self.clock, lambda: 600), seen=self.seen,
             signer=self.signer,
             clock=self.clock,

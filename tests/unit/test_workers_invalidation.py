@@ -11,7 +11,7 @@ from nova_feed.errors import StoreUnavailableError
 from nova_feed.store.client import Store
 from nova_feed.store.native import Columns
 from nova_feed.workers.invalidation import Invalidation
-from tests.caches import ListsInMemory
+from tests.caches import BuildsInMemory, ListsInMemory
 from tests.unit.test_clock import VirtualClock
 
 
@@ -36,7 +36,7 @@ class ClickHouse(Store):
 
 async def test_counters_are_rebuilt_once_for_what_came() -> None:
     store = ClickHouse()
-    job = Invalidation(store, ListsInMemory(), VirtualClock())
+    job = Invalidation(store, ListsInMemory(), BuildsInMemory(), VirtualClock())
     for state in (1, 1, 2, 2, 2, 1):
         store.state = state
         await job.renew()
@@ -45,7 +45,7 @@ async def test_counters_are_rebuilt_once_for_what_came() -> None:
 
 async def test_what_was_not_rebuilt_is_tried_again() -> None:
     store = ClickHouse()
-    job = Invalidation(store, ListsInMemory(), VirtualClock())
+    job = Invalidation(store, ListsInMemory(), BuildsInMemory(), VirtualClock())
     store.away = True
     with pytest.raises(StoreUnavailableError):
         await job.renew()

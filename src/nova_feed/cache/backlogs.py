@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
 from nova_feed.cache.keys import LIMIT
-from nova_feed.errors import StoreUnavailableError
+from nova_feed.cache.valkey import asked
 
 MOST_WINDOWS = 1.5  # debts above it are forgiven; a clock that went back locks nobody out for more than half a window
 # The value is the moment at which everything spent is earned back (microseconds by Valkey's clock). Spending is never
@@ -37,8 +36,5 @@ class Backlogs:
         It is never more than 1.5 times ``window_s``.
         """
         arguments = [round(seconds * 1e6), round(window_s * MOST_WINDOWS * 1e6)]
-        try:
-            backlog = cast("int", await self._spend(keys=[LIMIT.of(name, caller)], args=arguments))
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error
+        backlog = cast("int", await asked(self._spend(keys=[LIMIT.of(name, caller)], args=arguments)))
         return backlog / 1e6

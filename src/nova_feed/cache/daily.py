@@ -6,10 +6,9 @@ from datetime import date
 from typing import cast
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
 from nova_feed.cache.keys import DAILY
-from nova_feed.errors import StoreUnavailableError
+from nova_feed.cache.valkey import asked
 
 
 class DailyCache:
@@ -20,14 +19,8 @@ class DailyCache:
 
     async def get(self, day: date) -> bytes | None:
         """What is kept of a day, None when nothing is."""
-        try:
-            return cast("bytes | None", await self._client.get(DAILY.of(day.isoformat())))
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error
+        return cast("bytes | None", await asked(self._client.get(DAILY.of(day.isoformat()))))
 
     async def put(self, day: date, body: bytes, ttl_s: int = DAILY.ttl_s) -> None:
         """Keep a day."""
-        try:
-            await self._client.set(DAILY.of(day.isoformat()), body, ex=ttl_s)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error
+        await asked(self._client.set(DAILY.of(day.isoformat()), body, ex=ttl_s))

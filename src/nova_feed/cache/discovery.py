@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
 from nova_feed.cache.keys import SUGGESTED, SUGGESTING, TRENDING
-from nova_feed.errors import StoreUnavailableError
+from nova_feed.cache.valkey import asked
 
 MOST_ASKING = 10_000
 
@@ -22,11 +21,11 @@ class DiscoveryCache:
 
     async def trending(self, window: str) -> bytes | None:
         """The list of a window, None when there is none."""
-        return cast("bytes | None", await _call(self._client.get(TRENDING.of(window))))
+        return cast("bytes | None", await asked(self._client.get(TRENDING.of(window))))
 
     async def put_trending(self, window: str, body: bytes) -> None:
         """Keep the list of a window."""
-        await _call(self._client.set(TRENDING.of(window), body, ex=TRENDING.ttl_s))
+        await asked(self._client.set(TRENDING.of(window), body, ex=TRENDING.ttl_s))
 
     async def suggested(self, viewer_id: int, now_ms: int) -> bytes | None:
         """The viewer's list, None when there is none. Remembers that this viewer asked."""
@@ -35,7 +34,7 @@ class DiscoveryCache:
         pipeline.zadd(SUGGESTING.of(), {str(viewer_id): now_ms})
         pipeline.zremrangebyrank(SUGGESTING.of(), 0, -MOST_ASKING - 1)
         pipeline.expire(SUGGESTING.of(), SUGGESTING.ttl_s)
-        answers = cast("list[bytes | None]", await _call(pipeline.execute()))
+        answers = cast("list[bytes | None]", await asked(pipeline.execute()))
         return answers[0]
 
     async def put_suggested(self, bodies: Mapping[int, bytes], *, ttl_s: int = SUGGESTED.ttl_s) -> None:
@@ -43,18 +42,11 @@ class DiscoveryCache:
         pipeline = self._client.pipeline(transaction=False)
         for viewer_id, body in bodies.items():
             pipeline.set(SUGGESTED.of(viewer_id), body, ex=ttl_s)
-        await _call(pipeline.execute())
+        await asked(pipeline.execute())
 
     async def asking(self, since_ms: int, most: int) -> Sequence[int]:
         """Who asked for suggestions since then, the latest first."""
-        found = await _call(
+        found = await asked(
             self._client.zrange(SUGGESTING.of(), "+inf", str(since_ms), desc=True, byscore=True, offset=0, num=most)
         )
         return [int(viewer) for viewer in cast("list[bytes]", found)]
-
-
-async def _call(answer: Awaitable[object]) -> object:
-    try:
-        return await answer
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error

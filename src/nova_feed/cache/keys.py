@@ -28,6 +28,9 @@ SUGGESTING = Key("suggest:active", "sorted set", 3600, "who asked for suggestion
 SEEN = Key("seen:{}", "bitmap", 86_400, "viewer -> bloom filter of the posts seen, 8 KiB")
 SEEN_RECENT = Key("seen:recent:{}", "sorted set", 86_400, "viewer -> the newest 500 posts seen, by when")
 LIMIT = Key("limit:{}:{}", "string", 90, "limit, caller -> when all that was spent is earned back (us); lives so long")
+BUILDS = Key(
+    "tables:built", "hash", 3600, "table of the ranker -> its newest build: another one says that a copy is old"
+)
 DAILY = Key("metrics:daily:{}", "string", 86_400, "YYYY-MM-DD -> daily metrics")
 
-ALL = (FEED, LAST, LIST, TRENDING, SUGGESTED, SUGGESTING, SEEN, SEEN_RECENT, LIMIT, DAILY)
+ALL = (FEED, LAST, LIST, TRENDING, SUGGESTED, SUGGESTING, SEEN, SEEN_RECENT, LIMIT, BUILDS, DAILY)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError
 
 from nova_feed.cache.keys import FEED, LAST, LIST
 from nova_feed.cache.measured import MeasuredRedis
-from nova_feed.errors import StoreUnavailableError
+from nova_feed.cache.valkey import asked
 
 TIMEOUT_S = 0.25  # a process that ranks for a crowd may look at its sockets 100 ms late: Valkey is not away then
 JITTER = 0.1
@@ -82,33 +81,33 @@ class ListCache:
         """Of each viewer the list that answers first pages, or else the last that did; the lives of the lists are
         renewed."""
         keys = [key.of(viewer) for key in (FEED, LAST) for viewer in viewers]
-        named = cast("list[bytes | None]", await _call(self.client.mget(keys)))
+        named = cast("list[bytes | None]", await asked(self.client.mget(keys)))
         first, last = named[: len(viewers)], named[len(viewers) :]
-        asked = [(viewer, a or b, a is None) for viewer, a, b in zip(viewers, first, last, strict=True) if a or b]
+        there = [(viewer, a or b, a is None) for viewer, a, b in zip(viewers, first, last, strict=True) if a or b]
         answers: dict[int, First | None] = dict.fromkeys(viewers)
-        if not asked:
+        if not there:
             return answers
         pipeline = self.client.pipeline(transaction=False)
-        for viewer, list_id, _ in asked:
+        for viewer, list_id, _ in there:
             pipeline.getex(LIST.of(viewer, cast("bytes", list_id).decode("ascii")), ex=self._ttls()[1])
-        found = cast("list[bytes | None]", await _call(pipeline.execute()))
+        found = cast("list[bytes | None]", await asked(pipeline.execute()))
         return answers | {
-            viewer: First(body, outdated) for (viewer, _, outdated), body in zip(asked, found, strict=True) if body
+            viewer: First(body, outdated) for (viewer, _, outdated), body in zip(there, found, strict=True) if body
         }
 
-    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
+    async def still_first(self, lists: Sequence[tuple[int, str]]) -> list[bool]:
         """Of each viewer and list, whether it answers first pages still; the lives of the lists are renewed."""
         pipeline = self.client.pipeline(transaction=False)
-        for viewer_id, list_id in asked:
+        for viewer_id, list_id in lists:
             pipeline.get(FEED.of(viewer_id))
             pipeline.expire(LIST.of(viewer_id, list_id), self._ttls()[1])
-        told = cast("list[bytes | int | None]", await _call(pipeline.execute()))
-        answers = zip(asked, told[::2], told[1::2], strict=True)
+        told = cast("list[bytes | int | None]", await asked(pipeline.execute()))
+        answers = zip(lists, told[::2], told[1::2], strict=True)
         return [named == list_id.encode() and bool(kept) for (_, list_id), named, kept in answers]
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         """A list, its life renewed; None when it has expired."""
-        found = await _call(self.client.getex(LIST.of(viewer_id, list_id), ex=self._ttls()[1]))
+        found = await asked(self.client.getex(LIST.of(viewer_id, list_id), ex=self._ttls()[1]))
         return cast("bytes | None", found)
 
     async def put(self, viewer_id: int, list_id: str, body: bytes, *, first: bool) -> None:
@@ -125,17 +124,17 @@ class ListCache:
                 life_s = feed_ttl_s * random.uniform(1 - JITTER, 1)  # noqa: S311  no secret
                 pipeline.set(FEED.of(one.viewer_id), one.list_id, px=max(1, int(life_s * 1000)))
                 pipeline.set(LAST.of(one.viewer_id), one.list_id, ex=list_ttl_s)
-        await _call(pipeline.execute())
+        await asked(pipeline.execute())
 
     async def go_on(self, viewer_id: int, list_id: str, life_s: int) -> None:
         """A list that is outdated answers first pages for so long, unless another one does by now."""
-        await _call(self.client.set(FEED.of(viewer_id), list_id, ex=life_s, nx=True))
+        await asked(self.client.set(FEED.of(viewer_id), list_id, ex=life_s, nx=True))
 
     async def cold(self, viewers: Sequence[int]) -> list[int]:
         """Those of the viewers who have no list that would answer a first page."""
         if not viewers:
             return []
-        found = cast("list[bytes | None]", await _call(self.client.mget([FEED.of(viewer) for viewer in viewers])))
+        found = cast("list[bytes | None]", await asked(self.client.mget([FEED.of(viewer) for viewer in viewers])))
         return [viewer for viewer, list_id in zip(viewers, found, strict=True) if list_id is None]
 
     async def forget(self, viewers: Iterable[int]) -> None:
@@ -148,19 +147,19 @@ class ListCache:
 
     async def _unlink(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), 1000):
-            await _call(self.client.unlink(*keys[start : start + 1000]))
+            await asked(self.client.unlink(*keys[start : start + 1000]))
 
     async def kept(self, viewer_id: int, most_keys: int) -> Kept:
         """What is kept for a viewer: for people, not for pages. Up to ``most_keys`` of all keys are looked at.
 
         No life is renewed by it.
         """
-        first = cast("bytes | None", await _call(self.client.get(FEED.of(viewer_id))))
-        first_ttl_s = cast("int", await _call(self.client.ttl(FEED.of(viewer_id))))
+        first = cast("bytes | None", await asked(self.client.get(FEED.of(viewer_id))))
+        first_ttl_s = cast("int", await asked(self.client.ttl(FEED.of(viewer_id))))
         at, looked, names = 0, 0, set[bytes]()
         while True:
             scan = self.client.scan(at, match=LIST.of(viewer_id, "*"), count=_SCANNED)
-            at, found = cast("tuple[int, list[bytes]]", await _call(scan))
+            at, found = cast("tuple[int, list[bytes]]", await asked(scan))
             names.update(found)
             looked += _SCANNED
             if at == 0 or looked >= most_keys:
@@ -173,19 +172,10 @@ class ListCache:
         pipeline = self.client.pipeline(transaction=False)
         pipeline.ttl(name)
         pipeline.get(name)
-        ttl_s, body = cast("tuple[int, bytes | None]", await _call(pipeline.execute()))
+        ttl_s, body = cast("tuple[int, bytes | None]", await asked(pipeline.execute()))
         return None if body is None else (ttl_s, body)
 
     async def version(self) -> str:
         """The server's version, by a real call."""
-        info = cast("dict[str, object]", await _call(self.client.info("server")))
+        info = cast("dict[str, object]", await asked(self.client.info("server")))
         return str(info.get("valkey_version") or info["redis_version"])
-
-
-async def _call(answer: Awaitable[object]) -> object:
-    try:
-        return await answer
-    except OutOfMemoryError as error:  # nothing new is kept; what is kept can be read
-        raise StoreUnavailableError("valkey", "it is full", answers=True) from error
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error

@@ -14,6 +14,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from nova_feed import bootstrap
+from nova_feed.cache.builds import Builds
 from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.capture import supervisor
 from nova_feed.clock import SystemClock
@@ -65,14 +66,14 @@ def jobs(settings: Settings, clients: bootstrap.Clients) -> dict[str, runner.Job
 
     publisher = Publisher(clients.postgres, clients.producer)
     consumer = GroupConsumer(settings.kafka_brokers, relations.GROUP, list(relations.TABLES))
-    active = DiscoveryCache(clients.lists.client)
+    active, builds = DiscoveryCache(clients.lists.client), Builds(clients.lists.client)
     found: dict[str, runner.Job] = {
         "cdc supervisor": lambda: supervisor.supervise(clients.connect, bootstrap.connector(settings)),
         "outbox relay": publisher.relay,
         "outbox sweep": publisher.sweep,
         "reconciler": Reconciler(clients.postgres, clients.store, events_lag, clock).run,
-        "invalidation": Invalidation(clients.store, clients.lists, clock).run,
-        **{f"table {view}": partial(tables.keep, clients.store, clock, view) for view in tables.SLOW},
+        "invalidation": Invalidation(clients.store, clients.lists, builds, clock).run,
+        **{f"table {view}": partial(tables.keep, clients.store, builds, clock, view) for view in tables.SLOW},
         "stopped views": partial(tables.watch_stopped, clients.store),
         "relations": lambda: consumer.run(relations.Relations(clients.store, clients.lists).handle),
         "warmer": Warmer(

@@ -15,8 +15,8 @@ from nova_feed.feed.changes import Changes
 
 CONFIRMED_S = 2.0  # for so long another process may have a newer list
 EARLY_S = 0.8
-LIFE_S = 30.0
-MOST_BYTES = 64 << 20
+LIFE_S = 120.0
+MOST_BYTES = 128 << 20
 SPARE_BYTES = 4_096  # what a copy costs beside its body, by tracemalloc
 
 

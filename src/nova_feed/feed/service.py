@@ -10,13 +10,15 @@ no cursor -> cached list (soft age: refreshed behind the answer) -> page
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
+from nova_feed.cache.builds import Builds
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.clock import Clock
@@ -80,6 +82,7 @@ class FeedService:
         self,
         *,
         sources: Sources,
+        builds: Builds,
         timeline: Timeline,
         rules: Rules,
         facts: PostFacts,
@@ -98,8 +101,9 @@ class FeedService:
         self.clickhouse = Breaker("clickhouse", clock)
         self.valkey = Breaker("valkey", clock, open_s=VALKEY_OPEN_S)
         # Within the coalescer: a batch that fails is one failure, however many viewers wait for it.
+        self._sources, self._builds = sources, builds
         self._proposals: Coalescer[int, Proposal] = Coalescer(
-            lambda viewers: self.clickhouse.call(lambda: sources.propose(viewers)), at_once=1, rest=REST
+            lambda viewers: self.clickhouse.call(lambda: self._propose(viewers)), at_once=1, rest=REST
         )
         self._kept = Keeping(lists, nearby, self.valkey)
         self.still_first = self._kept.still_first
@@ -175,6 +179,12 @@ class FeedService:
         if proposal is None:
             return await self._ahead_of_clickhouse(viewer_id)
         return await self._arrange(viewer_id, proposal, RANKED)
+
+    async def _propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
+        builds: Mapping[str, str] = {}
+        with suppress(StoreUnavailableError):
+            builds = await self.valkey.call(self._builds.newest)
+        return await self._sources.propose(viewers, builds)
 
     async def _proposed(self, viewer_id: int, *, patient: bool) -> Proposal | None:
         """What ClickHouse proposes; None when it was waited for long enough, which who is ``patient`` never says."""

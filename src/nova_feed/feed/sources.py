@@ -1,21 +1,27 @@
-"""Candidates from ClickHouse: three sources for a group of viewers, with what is known of each viewer and author."""
+"""Candidates of a group of viewers: ClickHouse says what it knows of each viewer and each author (one query for all of
+them), and the posts of those authors are in this process, or are asked for (``feed/posts.py``).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from nova_feed.clock import Clock
+from nova_feed.feed.posts import Posts, PostTable
 from nova_feed.model import CANARY_AUTHOR
-from nova_feed.ranking import Candidates, Source, ViewerRules
+from nova_feed.ranking import AFFINITY_REACH, FOLLOWEE_REACH, Candidates, Source, ViewerRules
 from nova_feed.store.client import Store
 from nova_feed.store.native import Columns
 
 FOLLOWS, UNFOLLOWED, BLOCKED, MUTED = 1, 2, 4, 8
+CLOSE = 40  # authors, those the viewer interacted with most
+HOT, NEWEST = "hot_posts", "author_posts"
 TRENDING_AGE_S, EXPLORATION_AGE_S = 1.0, 5.0
 Ints = npt.NDArray[np.int64]
 
@@ -36,26 +42,30 @@ class Sources:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._hot = PostTable(
+            lambda authors: store.select("hot_posts", authors=authors), partial(self._size, HOT), Source.FOLLOWEE, clock
+        )
+        self._newest = PostTable(
+            lambda authors: store.select("author_posts", authors=authors), partial(self._size, NEWEST),
+            Source.AFFINITY, clock,
+        )  # fmt: skip
         self._trending = Shared(clock, TRENDING_AGE_S, self._ask_trending)
         self._fresh = Shared(clock, EXPLORATION_AGE_S, self._ask_fresh)
 
-    async def propose(self, viewers: Sequence[int]) -> Mapping[int, Proposal]:
-        """One proposal for each viewer, from two queries for all of them (and two more, shared, now and then)."""
-        ids = list(viewers)
-        rows, pairs, trending, fresh = await asyncio.gather(
-            self._store.select("candidates", viewers=ids), self._store.select("pairs", viewers=ids),
-            self._trending.get(), self._fresh.get(),
-        )  # fmt: skip
-        own = _candidates(rows, rows["source"])  # checked once for all of them
-        of_rows, of_pairs = _by_viewer(rows), _by_viewer(pairs)
-        nothing = np.empty(0, dtype=np.int64)
-        return {
-            viewer: _proposal(
-                viewer, own.take(of_rows.get(viewer, nothing)), _take(pairs, of_pairs.get(viewer, nothing)),
-                trending, fresh,
-            )
-            for viewer in viewers
-        }  # fmt: skip
+    async def propose(self, viewers: Sequence[int], builds: Mapping[str, str]) -> Mapping[int, Proposal]:
+        """One proposal for each viewer; ``builds``: the newest build of each table, of which no older one is used."""
+        pairs, trending, fresh = await asyncio.gather(
+            self._store.select("pairs", viewers=list(viewers)), self._trending.get(), self._fresh.get()
+        )
+        known = {viewer: Known.of(viewer, pairs, rows) for viewer, rows in _by_viewer(pairs, viewers).items()}
+        hot, newest = await asyncio.gather(
+            self._hot.of(_united(one.followees for one in known.values()), builds.get(HOT)),
+            self._newest.of(_united(one.close for one in known.values()), builds.get(NEWEST)),
+        )
+        return {viewer: one.proposal(hot, newest, trending, fresh) for viewer, one in known.items()}
+
+    async def _size(self, table: str) -> int:
+        return int((await self._store.select("table_sizes"))[table][0])
 
     async def _ask_trending(self) -> Candidates:
         return _candidates(await self._store.select("trending"), Source.TRENDING)
@@ -81,33 +91,66 @@ class Shared:
             return self._known[1]
 
 
-def _proposal(
-    viewer: int, own: Candidates, pairs: Columns, trending: Candidates, fresh: Candidates
-) -> Proposal:  # fmt: skip
-    cold = not ((pairs["relation"] & FOLLOWS > 0) | (pairs["interactions"] > 0)).any()
-    together = Candidates.concat([own, trending, fresh] if cold else [own, trending])
-    order = np.argsort(pairs["author_id"])
-    authors, interactions = pairs["author_id"][order], pairs["interactions"][order]
-    known = replace(together, interactions=_look_up(together.author_id, authors, interactions))
-    followees = pairs["author_id"][pairs["relation"] & FOLLOWS > 0]
-    return Proposal(known, _rules(viewer, pairs), followees, cold=bool(cold))
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What ClickHouse knows of a viewer and others: ``authors`` (ascending), to each of them ``interactions`` and a
+    ``relation`` (bits); ``close``: whom the viewer interacted with most, the closest first."""
+
+    viewer: int
+    authors: Ints
+    interactions: Ints
+    relation: Ints
+    close: Ints
+
+    @classmethod
+    def of(cls, viewer: int, pairs: Columns, rows: Ints) -> Known:
+        """The rows of a viewer."""
+        rows = rows[np.argsort(pairs["author_id"][rows])]
+        authors, interactions = pairs["author_id"][rows], pairs["interactions"][rows]
+        by_interactions = np.argsort(-interactions, kind="stable")[:CLOSE]
+        close = authors[by_interactions[interactions[by_interactions] > 0]]
+        return cls(viewer, authors, interactions, pairs["relation"][rows], close)
+
+    @property
+    def followees(self) -> Ints:
+        """Whom the viewer follows."""
+        return self._related(FOLLOWS)
+
+    def proposal(self, hot: Posts, newest: Posts, trending: Candidates, fresh: Candidates) -> Proposal:
+        """What a list of this viewer is ranked from."""
+        followees = self.followees
+        cold = not (len(followees) or len(self.close))
+        parts = [
+            hot.candidates.take(hot.newest(followees, FOLLOWEE_REACH.rows)),
+            newest.candidates.take(newest.closest(self.close, self._with(self.close), AFFINITY_REACH.rows)),
+            trending,
+        ]
+        together = Candidates.concat([*parts, fresh] if cold else parts)
+        rules = ViewerRules(
+            self.viewer, blocked_authors=self._related(BLOCKED), muted_authors=self._related(MUTED),
+            unfollowed_authors=self._related(UNFOLLOWED),
+        )  # fmt: skip
+        known = replace(together, interactions=self._with(together.author_id))
+        return Proposal(known, rules, followees, cold=cold)
+
+    def _related(self, bit: int) -> Ints:
+        return self.authors[self.relation & bit > 0]
+
+    def _with(self, authors: Ints) -> Ints:
+        """The viewer's interactions with each of these authors."""
+        return _look_up(authors, self.authors, self.interactions)
 
 
+def _united(groups: Iterable[Ints]) -> Ints:
+    return np.unique(np.concatenate([_NOBODY, *groups]))
+
+
+_NOBODY: Ints = np.empty(0, dtype=np.int64)
 _COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
 
 
 def _candidates(columns: Columns, sources: npt.ArrayLike) -> Candidates:
     return Candidates.make(**{name: columns[name] for name in _COUNTED}, sources=sources)
-
-
-def _rules(viewer: int, pairs: Columns) -> ViewerRules:
-    author, relation = pairs["author_id"], pairs["relation"]
-    return ViewerRules(
-        viewer,
-        blocked_authors=author[relation & BLOCKED > 0],
-        muted_authors=author[relation & MUTED > 0],
-        unfollowed_authors=author[relation & UNFOLLOWED > 0],
-    )
 
 
 def _look_up(wanted: Ints, keys: Ints, values: Ints) -> Ints:
@@ -119,15 +162,9 @@ def _look_up(wanted: Ints, keys: Ints, values: Ints) -> Ints:
     return found
 
 
-def _by_viewer(columns: Columns) -> dict[int, Ints]:
+def _by_viewer(columns: Columns, viewers: Sequence[int]) -> dict[int, Ints]:
     """viewer -> the rows of that viewer."""
-    viewers = columns["viewer_id"]
-    if not len(viewers):
-        return {}
-    order = np.argsort(viewers, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(viewers[order]) != 0))
-    return {int(viewers[rows[0]]): rows for rows in np.split(order, starts[1:])}
-
-
-def _take(columns: Columns, rows: Ints) -> Columns:
-    return Columns((name, column[rows]) for name, column in columns.items())
+    order = np.argsort(columns["viewer_id"], kind="stable")
+    of = columns["viewer_id"][order]
+    begins, ends = np.searchsorted(of, viewers), np.searchsorted(of, viewers, side="right")
+    return {viewer: order[begin:end] for viewer, begin, end in zip(viewers, begins, ends, strict=True)}

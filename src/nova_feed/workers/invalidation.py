@@ -17,6 +17,7 @@ from collections import deque
 
 import structlog
 
+from nova_feed.cache.builds import Builds
 from nova_feed.cache.lists import ListCache
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
@@ -33,8 +34,8 @@ REMEMBERED = 8  # rebuilds
 class Invalidation:
     """Rebuilds the counters, and looks for posts that became visible to the ranker."""
 
-    def __init__(self, store: Store, lists: ListCache, clock: Clock) -> None:
-        self._store, self._lists, self._clock = store, lists, clock
+    def __init__(self, store: Store, lists: ListCache, builds: Builds, clock: Clock) -> None:
+        self._store, self._lists, self._builds, self._clock = store, lists, builds, clock
         self._known: dict[int, int] = {}
         self._allowance = Allowance(clock, per_s=OUTDATED_PER_S)
         self._took_s: deque[float] = deque(maxlen=REMEMBERED)
@@ -57,7 +58,7 @@ class Invalidation:
         """Rebuild and look, if something came since. Raises StoreUnavailableError."""
         [state] = (await self._store.select("hot_inputs"))["state"].tolist()
         if state != self._made_from:
-            self._took_s.append(await rebuild(self._store, self._clock, "hot_posts"))
+            self._took_s.append(await rebuild(self._store, self._builds, self._clock, "hot_posts"))
             await self.step()
             self._made_from = state
 

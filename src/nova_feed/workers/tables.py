@@ -6,11 +6,13 @@ ClickHouse's own schedule, slower, goes on when no worker does it.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from nova_feed.cache.builds import Builds
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.store.client import Store
@@ -35,11 +37,17 @@ HOT = Rest(share=0.25, shortest_s=0.2, longest_s=3.0)
 SLOW = {"affinity": Rest(0.04, 5.0, 300.0), "author_posts": Rest(0.04, 20.0, 300.0)}
 
 
-async def rebuild(store: Store, clock: Clock, view: str) -> float:
-    """Rebuild a refreshable view; returns the seconds it took. Raises StoreUnavailableError."""
+async def rebuild(store: Store, builds: Builds, clock: Clock, view: str) -> float:
+    """Rebuild a refreshable view, and tell who has copies of it; returns the seconds it took.
+
+    Raises StoreUnavailableError. When Valkey is away nobody is told, and nobody can ask: copies are short-lived then.
+    """
     start = clock.monotonic()
     await _carry_out(store, f"{view} was not rebuilt", f"SYSTEM REFRESH VIEW {view}", f"SYSTEM WAIT VIEW {view}")
-    return clock.monotonic() - start
+    took_s = clock.monotonic() - start
+    with suppress(StoreUnavailableError):
+        await builds.tell(view)
+    return took_s
 
 
 async def _carry_out(store: Store, otherwise: str, *commands: str) -> None:
@@ -73,12 +81,12 @@ async def watch_stopped(store: Store, every_s: float = 5.0) -> None:
         await asyncio.sleep(every_s)
 
 
-async def keep(store: Store, clock: Clock, view: str) -> None:
+async def keep(store: Store, builds: Builds, clock: Clock, view: str) -> None:
     """Rebuild one of ``SLOW``, rest, and again, until cancelled. A store that is away is waited for."""
     while True:
         took_s = 0.0
         try:
-            took_s = await rebuild(store, clock, view)
+            took_s = await rebuild(store, builds, clock, view)
         except StoreUnavailableError as error:
             log.warning("tables.waiting", view=view, store=error.store, reason=error.reason)
         await asyncio.sleep(SLOW[view].after(took_s))

@@ -1,0 +1,149 @@
+"""The ranker's posts in this process: those of some authors, or all of a table once that is the cheaper way.
+
+A table is rebuilt in ClickHouse several times a second, and a copy of an older build is never used. What a build is
+asked for costs some 20 ms of ClickHouse for the posts of a batch's followees, and about as much for all of 100,000
+(the table is read through in both cases). So each build is asked for the posts that are needed until that took as long
+as all of it would have, and then for all: never more than twice what the better of the two would have cost, however
+many come (the ski rental rule; Karlin, Manasse, Rudolph and Sleator 1988). A table too large for a process is asked
+for what is needed only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nova_feed.clock import Clock
+from nova_feed.ranking import Candidates, Source
+from nova_feed.store.native import Columns
+
+MOST = 1_000_000  # posts of a table in a process: 72 bytes each, twice while a newer build is read
+UNKNOWN_S, LONGEST_S = 0.3, 30.0  # how long a copy is good while nobody says which build is the newest, and in any case
+FIRST_GUESS_S = 0.02
+NAMED = 20_000  # authors in one query: their ids travel in its URL
+Ints = npt.NDArray[np.int64]
+Ask = Callable[[Sequence[int]], Awaitable[Columns]]
+EVERYBODY: list[int] = []
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posts:
+    """Posts in the order of their authors: those of ``authors[i]`` (ascending) are the rows from ``starts[i]`` up to
+    ``starts[i + 1]`` of ``candidates``."""
+
+    candidates: Candidates
+    authors: Ints
+    starts: Ints
+
+    @classmethod
+    def of(cls, rows: Columns, source: Source) -> Posts:
+        """Take over an answer of ClickHouse, rows in any order. Raises ValueError as ``Candidates.make`` does."""
+        candidates = Candidates.make(**{name: rows[name] for name in _COLUMNS}, sources=source)
+        author = candidates.author_id
+        if (author[1:] < author[:-1]).any():
+            candidates = candidates.take(np.argsort(author, kind="stable"))
+            author = candidates.author_id
+        begins = np.flatnonzero(np.append(True, author[1:] != author[:-1])) if len(author) else _NONE
+        return cls(candidates, author[begins], np.append(begins, len(author)))
+
+    def newest(self, authors: Ints, most: int) -> Ints:
+        """Rows of the newest posts of these authors, ``most`` of them (of two as old, the one with the higher id)."""
+        rows = self._rows(*self._spans(authors))
+        if len(rows) <= most:
+            return rows
+        created = self.candidates.created_ms[rows]
+        edge = np.partition(created, len(rows) - most)[len(rows) - most]
+        newer, as_old = rows[created > edge], rows[created == edge]
+        by_id = np.argsort(self.candidates.post_id[as_old])[::-1]
+        return np.append(newer, as_old[by_id[: most - len(newer)]])
+
+    def closest(self, authors: Ints, interactions: Ints, most: int) -> Ints:
+        """Rows of ``most`` posts: those of the authors with most interactions first, of each the newest first."""
+        by_interactions = np.argsort(-interactions, kind="stable")
+        authors, interactions = authors[by_interactions], interactions[by_interactions]
+        begins, counts = self._spans(authors)
+        enough = int(np.searchsorted(np.cumsum(counts), most))
+        if enough < len(authors):  # the authors after these are reached only by as many interactions
+            near = int(np.searchsorted(-interactions, -interactions[enough], side="right"))
+            begins, counts, interactions = begins[:near], counts[:near], interactions[:near]
+        rows = self._rows(begins, counts)
+        if len(rows) <= most:
+            return rows
+        known = self.candidates
+        order = np.lexsort((-known.post_id[rows], -known.created_ms[rows], -np.repeat(interactions, counts)))
+        return rows[order[:most]]
+
+    def _spans(self, authors: Ints) -> tuple[Ints, Ints]:
+        """Of each author the first row, and how many there are."""
+        if not len(self.authors):
+            return np.zeros_like(authors), np.zeros_like(authors)
+        at = np.minimum(np.searchsorted(self.authors, authors), len(self.authors) - 1)
+        begins = self.starts[at]
+        return begins, np.where(self.authors[at] == authors, self.starts[at + 1] - begins, 0)
+
+    @staticmethod
+    def _rows(begins: Ints, counts: Ints) -> Ints:
+        """All rows of spans, one span after the other."""
+        ends = np.cumsum(counts)
+        total = int(ends[-1]) if len(ends) else 0
+        rows: Ints = np.repeat(begins - (ends - counts), counts) + np.arange(total)
+        return rows
+
+
+_COLUMNS = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
+_NONE: Ints = np.empty(0, dtype=np.int64)
+
+
+class PostTable:
+    """One table of posts by author."""
+
+    def __init__(
+        self, ask: Ask, size: Callable[[], Awaitable[int]], source: Source, clock: Clock, *, most: int = MOST
+    ) -> None:
+        """``ask`` reads the posts of some authors, of everybody when none is named; ``size()``: how many there are."""
+        self._ask_some, self._size, self._source, self._clock, self._most = ask, size, source, clock, most
+        self._all: Posts | None = None
+        self._all_costs_s = FIRST_GUESS_S
+        self._spent_s = 0.0  # on the posts of some, of this build
+        self._built: str | None = None
+        self._since = float("-inf")  # when this build was asked for first
+        self._lock = asyncio.Lock()
+
+    async def of(self, authors: Ints, built: str | None) -> Posts:
+        """The posts of these authors at least, of the build ``built`` or a later one; None: nobody knows which is the
+        newest. Raises StoreUnavailableError."""
+        async with self._lock:
+            now = self._clock.monotonic()
+            if not self._is_of(built, now):
+                self._all, self._spent_s, self._built, self._since = None, 0.0, built, now
+            if self._all is None and self._spent_s >= self._all_costs_s and await self._fits():
+                self._all = await self._ask(EVERYBODY)
+                self._all_costs_s = self._clock.monotonic() - now
+            if self._all is not None:
+                return self._all
+        if not len(authors):
+            return Posts.of(Columns(), self._source)
+        asked = self._clock.monotonic()
+        posts = await self._ask(authors.tolist())
+        self._spent_s += self._clock.monotonic() - asked
+        return posts
+
+    def _is_of(self, built: str | None, now: float) -> bool:
+        age_s = now - self._since
+        return age_s < LONGEST_S and (age_s < UNKNOWN_S if built is None else built == self._built)
+
+    async def _fits(self) -> bool:
+        if await self._size() <= self._most:
+            return True
+        self._spent_s = float("-inf")  # of this build it is not asked again
+        return False
+
+    async def _ask(self, authors: list[int]) -> Posts:
+        parts = [authors[i : i + NAMED] for i in range(0, len(authors), NAMED)] or [EVERYBODY]
+        rows = await asyncio.gather(*map(self._ask_some, parts))
+        columns = Columns((name, np.concatenate([part[name] for part in rows])) for name in rows[0])
+        return Posts.of(columns, self._source)
