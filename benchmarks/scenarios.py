@@ -24,7 +24,7 @@ from usage import cpu, memory_mib, per_1000
 from viewers import Viewers, zipf
 
 HOT = 1_000  # viewers whose first page is cached
-WARM_TRIES, WARM_S = 45, 2
+WARM_TRIES, WARM_PER_S = 10, 500  # viewers a second, at first
 
 
 @dataclass(slots=True)
@@ -100,10 +100,11 @@ async def hits(bench: Bench) -> Row:
 
 
 async def warmed(bench: Bench, hot: Viewers) -> Path:
-    """Ask for first pages until every viewer has a list, or it takes too long; the file of their tokens."""
+    """Ask for first pages until every viewer has had a list, or it takes too long; the file of their tokens."""
     tokens = hot.write(bench.folder / "hot.txt")
     for _ in range(WARM_TRIES):
-        await asyncio.to_thread(wrk.run, bench.url, tokens, connections=16, seconds=WARM_S, each=True)
+        seconds = max(2.0, len(hot) / WARM_PER_S)
+        await asyncio.to_thread(wrk.run, bench.url, tokens, connections=64, seconds=seconds, each=True)
         if await cold(bench.read, hot) == 0:
             break
     return tokens

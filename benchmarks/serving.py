@@ -100,10 +100,10 @@ async def settled(read: dict[str, Any], deadline_s: float = 900) -> dict[str, fl
 
 
 async def cold(read: dict[str, Any], viewers: Viewers) -> int:
-    """How many of these viewers have no list that would answer a first page."""
+    """How many of these viewers have no list that would answer a first page, or would if a new one took long."""
     client = redis.Redis.from_url(read["redis_url"])
     try:
-        return (await client.mget([FEED.of(viewer) for viewer in viewers.ids])).count(None)
+        return (await client.mget([LAST.of(viewer) for viewer in viewers.ids])).count(None)
     finally:
         await client.aclose()
 

@@ -50,10 +50,10 @@ class ListsInMemory(ListCache):
         self._reach()
         self.named.setdefault(viewer_id, list_id)
 
-    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
+    async def still_first(self, lists: Sequence[tuple[int, str]], *, outdated_too: bool = False) -> list[bool]:
         self._reach()
-        return [self.named.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies
-                for viewer_id, list_id in asked]  # fmt: skip
+        named = self.last | self.named if outdated_too else self.named
+        return [named.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies for viewer_id, list_id in lists]
 
     async def forget(self, viewers: Iterable[int]) -> None:
         self._reach()

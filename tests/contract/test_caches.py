@@ -93,6 +93,9 @@ async def test_of_many_lists_it_is_told_which_still_answer_first_pages(lists: Li
     asked = [(31, "old"), (31, "new"), (32, "one"), (33, "gone"), (34, "none")]
     assert await lists.still_first(asked) == [False, True, True, False, False]
     assert await lists.still_first(asked[1:2]) == [True]
+    await lists.outdate([31, 32])
+    assert await lists.still_first(asked) == [False] * 5
+    assert await lists.still_first(asked, outdated_too=True) == [False, True, True, False, False]
 
 
 async def test_a_viewer_who_is_forgotten_has_no_first_list_but_keeps_those_that_cursors_read(lists: ListCache) -> None:

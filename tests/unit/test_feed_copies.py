@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_feed.feed.copies import CONFIRMED_S, EARLY_S, LIFE_S, SPARE_BYTES, Copies, Copy
+from nova_feed.feed.changes import LATEST_S
+from nova_feed.feed.copies import CONFIRMED_S, EARLY_S, LIFE_S, SPARE_BYTES, Copies, Copy, Rows
 from nova_feed.stream.consumer import Received
 from nova_feed.topics import HEARTBEAT
 from tests.unit.test_clock import VirtualClock
 
 VIEWER, LIMIT = 7, 50
+ROWS = Rows((1, 2, 3), (11, 12, 13), (True, True, False))
 
 
 class Kept(Copies):
@@ -40,7 +42,7 @@ class Kept(Copies):
         self.beat()
 
     def keep(self, viewer: int = VIEWER, limit: int = LIMIT, list_id: str = "a", body: bytes = b"{") -> bool:
-        return self.put(self.mark(), viewer, limit, list_id=list_id, as_of_ms=0, body=body, posts=frozenset({1, 2, 3}))
+        return self.put(self.mark(), viewer, limit, list_id=list_id, as_of_ms=0, body=body, rows=ROWS)
 
     def found(self, viewer: int = VIEWER, limit: int = LIMIT) -> Copy:
         copy = self.get(viewer, limit)
@@ -60,13 +62,30 @@ def test_a_page_is_shown_again_to_the_same_viewer_with_the_same_limit_alone(copi
     assert copies.get(VIEWER + 1, LIMIT) is None
 
 
-def test_nothing_is_shown_and_nothing_kept_while_it_is_unknown_what_changed(copies: Kept) -> None:
+def test_a_page_is_shown_while_it_is_known_what_changed_or_its_rules_were_just_read(copies: Kept) -> None:
     copies.keep()
-    copies.virtual.pass_s(1)
+    copies.virtual.pass_s(LATEST_S + 0.1)
     assert copies.get(VIEWER, LIMIT) is None
-    assert not copies.keep()
     copies.beat()
     assert copies.found().list_id == "a"
+    copies.virtual.pass_s(LATEST_S + 0.1)
+    assert copies.keep(list_id="b")
+    copies.virtual.pass_s(LATEST_S - 0.1)
+    assert copies.found().list_id == "b"
+    copies.virtual.pass_s(0.2)
+    assert copies.get(VIEWER, LIMIT) is None
+    doubtful = copies.doubtful(VIEWER, LIMIT)
+    assert doubtful is not None
+    doubtful.read = copies.virtual.monotonic()
+    assert copies.found() is doubtful
+
+
+def test_what_is_made_while_records_may_be_missed_is_not_kept(copies: Kept) -> None:
+    mark = copies.mark()
+    copies.changes.missed()
+    copies.beat()
+    assert not copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", rows=ROWS)
+    assert copies.keep()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +105,7 @@ def test_whatever_takes_something_out_of_the_page_takes_the_copy(copies: Kept, t
     copies.tell(topic, **row)
     assert copies.get(VIEWER, LIMIT) is None
     # A page whose rules were read before is not kept either, or not shown.
-    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", posts=frozenset({2}))
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", rows=ROWS)
     assert copies.get(VIEWER, LIMIT) is None
 
 
@@ -148,7 +167,7 @@ def test_a_page_of_a_newer_list_replaces_all_pages_of_the_older(copies: Kept) ->
 def test_a_page_made_by_another_configuration_is_not_shown(copies: Kept) -> None:
     mark = copies.mark()
     copies.made_by = 2
-    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", posts=frozenset())
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", rows=ROWS)
     assert copies.get(VIEWER, LIMIT) is None
     copies.keep()
     assert copies.found().version == 2

@@ -12,6 +12,8 @@ import pytest
 
 from nova_feed.errors import CursorError, CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.breaker import CLOSED, OPEN
+from nova_feed.feed.changes import LATEST_S
+from nova_feed.feed.copies import Copies, Rows
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
 from nova_feed.feed.nearby import NearbyLists
@@ -378,6 +380,26 @@ async def test_a_silent_clickhouse_is_waited_for_only_when_there_is_no_timeline(
     assert (again.frozen.source, again.cache_hit, len(world.clickhouse.batches)) == ("ranked", True, 2)
 
 
+async def test_a_copy_is_shown_when_its_rules_are_read_anew_and_dropped_when_they_forbid_a_row(world: World) -> None:
+    copies = Copies(world.clock)
+    mark = copies.mark()
+    rows = Rows((1, 2), (author_of(1), author_of(2)), (True, False))
+    assert copies.put(mark, 7, 50, list_id="a", as_of_ms=0, body=b"{", rows=rows)
+    copy = copies.doubtful(7, 50)
+    assert copy is not None
+    world.clock.pass_s(LATEST_S + 1)
+    assert not copies.known(copy)
+    assert await copies.reread(copy, world.rules)
+    assert copies.get(7, 50) is copy
+    world.clock.pass_s(LATEST_S + 1)
+    world.rules.away = True
+    assert not await copies.reread(copy, world.rules)
+    assert copies.doubtful(7, 50) is copy
+    world.rules.away, world.rules.unfollowed = False, {author_of(1)}
+    assert not await copies.reread(copy, world.rules)
+    assert copies.doubtful(7, 50) is None
+
+
 async def test_an_outdated_list_is_ranked_anew_before_the_answer_while_that_is_quick(world: World) -> None:
     old = await world.page()
     await world.lists.outdate([7])
@@ -406,12 +428,15 @@ async def test_an_outdated_list_answers_while_a_new_one_takes_long_which_answers
     assert world.clickhouse.batches == [(7,), (7,), (8,)]
 
 
-async def test_an_outdated_list_is_no_fallback_for_a_clickhouse_that_is_away(world: World) -> None:
-    await world.page()
+async def test_an_outdated_list_answers_while_clickhouse_is_away_and_a_timeline_where_there_is_none(
+    world: World,
+) -> None:
+    old = await world.page()
     await world.lists.outdate([7])
     world.clickhouse.away = True
-    page = await world.page()
-    assert (page.frozen.source, page.fallback, page.cache_hit) == ("timeline", True, False)
+    page, other = await world.page(), await world.page(8)
+    assert (page.frozen.list_id, page.fallback, page.cache_hit) == (old.frozen.list_id, False, True)
+    assert (other.frozen.source, other.fallback) == ("timeline", True)
 
 
 async def test_without_clickhouse_and_postgres_there_is_no_page(world: World) -> None:

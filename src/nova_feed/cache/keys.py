@@ -20,7 +20,9 @@ class Key:
 
 
 FEED = Key("feed:v1:{}", "string", 120, "viewer -> id of the frozen list that answers first pages")
-LAST = Key("last:v1:{}", "string", 600, "viewer -> id of the list ranked last; it answers while rankings are slow")
+LAST = Key(
+    "last:v1:{}", "string", 600, "viewer -> id of the list ranked last; it answers while rankings are slow or fail"
+)
 LIST = Key("list:v1:{}:{}", "string", 600, "viewer, list id -> frozen list; TTL renewed by every read")
 TRENDING = Key("hot:posts:{}", "string", 600, "window -> trending posts; written every 60 s, outlives a late job")
 SUGGESTED = Key("suggest:users:{}", "string", 600, "viewer -> suggested users")

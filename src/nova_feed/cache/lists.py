@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
@@ -95,15 +95,19 @@ class ListCache:
             viewer: First(body, outdated) for (viewer, _, outdated), body in zip(there, found, strict=True) if body
         }
 
-    async def still_first(self, lists: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of each viewer and list, whether it answers first pages still; the lives of the lists are renewed."""
+    async def still_first(self, lists: Sequence[tuple[int, str]], *, outdated_too: bool = False) -> list[bool]:
+        """Of each viewer and list, whether it answers first pages still, or would if no newer one did
+        (``outdated_too``); the lives of the lists are renewed."""
         pipeline = self.client.pipeline(transaction=False)
         for viewer_id, list_id in lists:
-            pipeline.get(FEED.of(viewer_id))
+            pipeline.mget(FEED.of(viewer_id), LAST.of(viewer_id))
             pipeline.expire(LIST.of(viewer_id, list_id), self._ttls()[1])
-        told = cast("list[bytes | int | None]", await asked(pipeline.execute()))
-        answers = zip(lists, told[::2], told[1::2], strict=True)
-        return [named == list_id.encode() and bool(kept) for (_, list_id), named, kept in answers]
+        told = cast("list[Any]", await asked(pipeline.execute()))
+        answers = []
+        for (_, list_id), (first, last), kept in zip(lists, told[::2], told[1::2], strict=True):
+            named = first or last if outdated_too else first
+            answers.append(named == list_id.encode() and bool(kept))
+        return answers
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         """A list, its life renewed; None when it has expired."""

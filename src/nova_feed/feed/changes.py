@@ -21,7 +21,7 @@ from nova_feed.stream.consumer import Received
 from nova_feed.topics import HEARTBEAT, HIDDEN, cdc_topic
 
 log = structlog.get_logger(__name__)
-LATEST_S = 0.6  # the heartbeat's age up to which the rules of a page are known: the promise is one second
+LATEST_S = 0.8  # the heartbeat's age up to which the rules of a page are known: the promise is one second
 CLOCK_S = 30.0  # how long PostgreSQL's clock is taken to be as it was read
 MEMORY_S = 5.0  # how long a viewer counts as touched
 REMEMBERED = 10_000  # deleted posts
@@ -43,6 +43,7 @@ class Changes:
         """``touched(viewer)`` is called when rules of a viewer changed, ``forget()`` when anybody's may have."""
         self._clock, self._touch, self._forget = clock, touched, forget
         self.number = 0  # of the last change that concerns everybody
+        self.since = 0  # from this one on none was missed
         self._viewers: dict[int, float] = {}
         self._gone: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._beat_ms: float | None = None
@@ -79,6 +80,7 @@ class Changes:
     def missed(self) -> None:
         """Records may have passed by unread: nothing made before now can be relied on."""
         self.number += 1
+        self.since = self.number
         self._beat_ms = None
         self._forget()
 

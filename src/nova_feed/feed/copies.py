@@ -1,17 +1,22 @@
 """Pages of this process: what was answered a moment ago, to answer it again without leaving the process.
 
-A copy is good while ``Changes`` is fresh and tells of nothing that its rules read; for ``CONFIRMED_S`` after Valkey was
-seen to name the same list; and for ``LIFE_S`` at most, whatever else. All of them together have a size.
+A copy is good while ``Changes`` is fresh and tells of nothing that its rules read, or for as long after its rules were
+read; for ``CONFIRMED_S`` after Valkey was seen to name the same list; and for ``LIFE_S`` at most, whatever else. All of
+them together have a size.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nova_feed.clock import Clock
-from nova_feed.feed.changes import Changes
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.feed.changes import LATEST_S, Changes
+from nova_feed.feed.rules import Rules
 
 CONFIRMED_S = 2.0  # for so long another process may have a newer list
 EARLY_S = 0.8
@@ -20,18 +25,27 @@ MOST_BYTES = 128 << 20
 SPARE_BYTES = 4_096  # what a copy costs beside its body, by tracemalloc
 
 
+class Rows(NamedTuple):
+    """The posts of a page, their authors, and whether the viewer followed those when the list was made."""
+
+    posts: tuple[int, ...]
+    authors: tuple[int, ...]
+    followed: tuple[bool, ...]
+
+
 @dataclass(slots=True)
 class Copy:
-    """One first page. ``body`` is its JSON up to what changes from answer to answer."""
+    """One first page. ``body`` is its JSON up to what changes from answer to answer; ``read``: when its rules were."""
 
     viewer_id: int
     list_id: str
     as_of_ms: int
     limit: int
     body: bytes
-    posts: frozenset[int]
+    rows: Rows
     change: int
     version: int
+    read: float
     born: float
     confirmed: float
     used: float
@@ -54,6 +68,7 @@ class Copies:
         self._clock, self._version, self._most_bytes = clock, version, most_bytes
         self._all: OrderedDict[int, dict[int, Copy]] = OrderedDict()
         self._bytes = 0
+        self._rereading: dict[tuple[int, int], asyncio.Task[bool]] = {}
         self.changes = Changes(clock, self.drop, self.clear)
 
     def __len__(self) -> int:
@@ -65,13 +80,22 @@ class Copies:
 
     def get(self, viewer_id: int, limit: int) -> Copy | None:
         """The copy of this viewer's first page, if it may be shown (``due``: when Valkey still says so)."""
+        copy = self.doubtful(viewer_id, limit)
+        return copy if copy is not None and self.known(copy) else None
+
+    def known(self, copy: Copy) -> bool:
+        """Whether all that was committed up to ``LATEST_S`` ago is in its rules."""
+        return self.changes.fresh() or self._clock.monotonic() - copy.read <= LATEST_S
+
+    def doubtful(self, viewer_id: int, limit: int) -> Copy | None:
+        """The copy of this viewer's first page, which may be shown if its rules still hold."""
         pages = self._all.get(viewer_id)
         copy = None if pages is None else pages.get(limit)
-        if copy is None or not self.changes.fresh():
+        if copy is None:
             return None
         changes, now = self.changes, self._clock.monotonic()
         if copy.change != changes.number:
-            if changes.gone(copy.change, copy.posts):
+            if changes.gone(copy.change, copy.rows.posts):
                 self.drop(viewer_id)
                 return None
             copy.change = changes.number
@@ -81,6 +105,29 @@ class Copies:
         copy.used = now
         self._all.move_to_end(viewer_id)
         return copy
+
+    async def reread(self, copy: Copy, rules: Rules) -> bool:
+        """Whether PostgreSQL still allows every row of a copy, which is dropped otherwise; who asks together shares."""
+        key = (copy.viewer_id, copy.limit)
+        if key not in self._rereading:
+            task = self._rereading[key] = asyncio.create_task(self._reread(copy, rules))
+            task.add_done_callback(lambda _: self._rereading.pop(key))
+        return await asyncio.shield(self._rereading[key])
+
+    async def _reread(self, copy: Copy, rules: Rules) -> bool:
+        at, rows = self._clock.monotonic(), copy.rows
+        try:
+            now = await rules.read(copy.viewer_id, rows.posts, list(set(rows.authors)))
+        except StoreUnavailableError:
+            return False
+        if not now.current:
+            return False
+        hold = all(now.allows(post, author, was_followed=was) for post, author, was in zip(*rows, strict=True))
+        if hold:
+            copy.read = at
+        else:
+            self.drop(copy.viewer_id)
+        return hold
 
     def due(self, copy: Copy) -> bool:
         """Whether it is time to see that Valkey still names the copy's list."""
@@ -106,19 +153,20 @@ class Copies:
                 self.drop(copy.viewer_id)
 
     def put(
-        self, mark: Mark, viewer_id: int, limit: int, *, list_id: str, as_of_ms: int, body: bytes,
-        posts: frozenset[int],
+        self, mark: Mark, viewer_id: int, limit: int, *, list_id: str, as_of_ms: int, body: bytes, rows: Rows,
     ) -> bool:  # fmt: skip
         """Keep a page whose rules were read from PostgreSQL after ``mark``; False when something changed meanwhile."""
         now = self._clock.monotonic()
-        if self.changes.lately(viewer_id) or not self.changes.fresh() or now - mark.at > CONFIRMED_S:
+        if self.changes.lately(viewer_id) or mark.change < self.changes.since or now - mark.at > CONFIRMED_S:
             return False
         pages = self._all.get(viewer_id, {})
         if any(page.list_id != list_id for page in pages.values()):
             self.drop(viewer_id)
             pages = {}
         old = pages.get(limit)
-        pages[limit] = Copy(viewer_id, list_id, as_of_ms, limit, body, posts, mark.change, mark.version, now, now, now)
+        pages[limit] = Copy(
+            viewer_id, list_id, as_of_ms, limit, body, rows, mark.change, mark.version, mark.at, now, now, now
+        )
         self._all[viewer_id] = pages
         self._all.move_to_end(viewer_id)
         self._bytes += len(body) + SPARE_BYTES - (0 if old is None else len(old.body) + SPARE_BYTES)

@@ -18,7 +18,7 @@ from nova_feed.feed.frozen import FrozenList, decode, encode
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.told import looked_up
 
-GOES_ON_S = 5
+GOES_ON_S = 30
 
 
 class KeptFirst(NamedTuple):
@@ -67,9 +67,9 @@ class Keeping:
         with suppress(StoreUnavailableError):
             await self._valkey.call(lambda: self._lists.go_on(viewer_id, frozen.list_id, GOES_ON_S))
 
-    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of each viewer and list, whether it answers first pages still."""
-        return await self._valkey.call(lambda: self._lists.still_first(asked))
+    async def still_first(self, asked: Sequence[tuple[int, str]], *, outdated_too: bool) -> list[bool]:
+        """Of each viewer and list, whether it answers first pages still, or would if no newer one did."""
+        return await self._valkey.call(lambda: self._lists.still_first(asked, outdated_too=outdated_too))
 
     async def of(self, at: Cursor) -> FrozenList:
         """The list that a cursor reads. Raises CursorExpiredError, too."""

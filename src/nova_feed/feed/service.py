@@ -2,7 +2,7 @@
 
 cursor?  ->  its frozen list  ->  page
 no cursor -> cached list (soft age: refreshed behind the answer) -> page
-          -> an outdated one, while rankings are slow (refreshed behind it, too) -> page
+          -> an outdated one, while rankings are slow or fail (refreshed behind it, too) -> page
           -> ClickHouse, ranked -> frozen -> page
           -> PostgreSQL, timeline, labelled -> frozen -> page
 """
@@ -53,7 +53,7 @@ GATHER_S = 0.25  # old ones that come within it are ranked together: one query o
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
 # In place of an outdated list a new one is waited for so long, and not at all while answers take longer; then the old
-# one answers.
+# one answers: it is a few minutes old, where a timeline knows nothing of the viewer, and is PostgreSQL's work.
 QUICK_S = 0.15
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
@@ -95,7 +95,7 @@ class FeedService:
         renewed: Callable[[int], None] = lambda _: None,
     ) -> None:
         """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer."""
-        self._timeline, self._rules = timeline, rules
+        self._timeline, self.rules = timeline, rules
         self._signer, self._clock, self._facts = signer, clock, facts
         self._runtime = runtime
         self.clickhouse = Breaker("clickhouse", clock)
@@ -106,7 +106,6 @@ class FeedService:
             lambda viewers: self.clickhouse.call(lambda: self._propose(viewers)), at_once=1, rest=REST
         )
         self._kept = Keeping(lists, nearby, self.valkey)
-        self.still_first = self._kept.still_first
         self._had: Coalescer[int, Seen] = Coalescer(lambda viewers: self.valkey.call(lambda: seen.read(viewers)))
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[FrozenList | None]] = {}
@@ -257,8 +256,17 @@ class FeedService:
             seed=seed,
         )
 
+    @property
+    def _slow(self) -> bool:
+        """Whether to rank a list takes so long as of late that an outdated one has to answer."""
+        return self._proposals.lately_s > QUICK_S
+
+    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
+        """Of each viewer and list, whether it may answer first pages still. Raises StoreUnavailableError."""
+        return await self._kept.still_first(asked, outdated_too=self._slow)
+
     async def _first(self, viewer_id: int) -> tuple[FrozenList, bool] | None:
-        """The list for a first page, and whether it was there before; None: nothing is there, or ClickHouse is away."""
+        """The list for a first page, and whether it was there before; None when there is none."""
         try:
             kept = await self._kept.first(viewer_id, self._runtime.now.weights.version)
         except StoreUnavailableError:
@@ -267,13 +275,12 @@ class FeedService:
         if kept is None:
             looked_up("feed", "miss")
             return None
-        if kept.outdated and self._proposals.lately_s <= QUICK_S:
+        if kept.outdated and not self._slow:
             ranking = self._refresh(viewer_id)
             await asyncio.wait({ranking}, timeout=QUICK_S)
-            if ranking.done():
+            if ranking.done() and (newer := ranking.result()) is not None:
                 looked_up("feed", "miss")
-                newer = ranking.result()
-                return None if newer is None else (newer, False)
+                return newer, False
         looked_up("feed", "outdated" if kept.outdated else "valkey")
         if kept.outdated:
             await self._kept.go_on(viewer_id, kept.frozen)
@@ -329,10 +336,10 @@ class FeedService:
 
     async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool) -> Page:
         # Of a list made this moment nothing is newer, and nobody need be asked.
-        newer = asyncio.ensure_future(self._rules.newer(at.viewer_id, frozen.as_of_ms)) if cache_hit else None
+        newer = asyncio.ensure_future(self.rules.newer(at.viewer_id, frozen.as_of_ms)) if cache_hit else None
         part = await cut(
             frozen,
-            lambda posts, authors: self._rules.read(at.viewer_id, posts, authors),
+            lambda posts, authors: self.rules.read(at.viewer_id, posts, authors),
             position=at.position,
             served=at.served,
             tail=at.tail,

@@ -62,10 +62,9 @@ class Acceptor:
         again.
         """
         asked = {item.event.post_id for item in items}
-        unknown = asked - self._authors.keys()
-        found = {post: self._authors[post] for post in asked - unknown}
-        if unknown:
-            rows = await _in_time(self._fetch(_AUTHORS, list(unknown)))
+        found = {post: self._authors[post] for post in asked if post in self._authors}
+        if unknown := [post for post in asked if post not in found]:  # (a set less dict.keys() walks over all keys)
+            rows = await _in_time(self._fetch(_AUTHORS, unknown))
             found.update((row[0], row[1]) for row in rows)
             if len(self._authors) + len(rows) > AUTHORS_KEPT:
                 self._authors.clear()

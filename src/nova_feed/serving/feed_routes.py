@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nova_feed.clock import rfc3339
-from nova_feed.feed.copies import Mark
+from nova_feed.feed.copies import Mark, Rows
 from nova_feed.feed.inspect import Inspection, Standing
 from nova_feed.feed.service import SWITCHED_OFF, TIMELINE, Page
 from nova_feed.ops import metrics
@@ -45,10 +45,15 @@ async def feed(request: Request) -> Response:
 
 def _keep(state: ApiState, mark: Mark, viewer_id: int, limit: int, body: FeedResponse, page: Page) -> None:
     """Let this process answer the same page again: without the two fields that the answer ends with."""
+    shown = np.array(page.cut.rows, dtype=np.int64)
+    rows = Rows(
+        tuple(post.post_id for post in body.posts), tuple(post.author_id for post in body.posts),
+        tuple(page.frozen.followed[shown].tolist()),
+    )  # fmt: skip
     cached = msgspec.structs.replace(body, cache_hit=True, source="cached", response_time_ms=0.0, age_ms=0)
     state.copies.put(
         mark, viewer_id, limit, list_id=page.frozen.list_id, as_of_ms=page.frozen.as_of_ms,
-        body=msgspec.json.encode(cached).removesuffix(TAIL), posts=frozenset(post.post_id for post in body.posts),
+        body=msgspec.json.encode(cached).removesuffix(TAIL), rows=rows,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 Everything holds here that holds on the long way: the token is a verified one, the page's rules are known to be what
 they were when it was made (``Copies``), an old list is ranked anew behind the answer, the request is counted and
-logged. What needs more than a look (a token not seen before, a cursor, ``explain``, a header that asks for more) goes
+logged. While it is not known what changed since, its rules are read anew, and the page is shown if they still hold.
+What needs more than a look (a token not seen before, a cursor, ``explain``, a header that asks for more) goes
 on to the app. While that is full, it is refused here: who is refused costs a tenth of who is refused there.
 """
 
@@ -57,7 +58,7 @@ class HotFeed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = self._monotonic()
         asked = _read(scope) if scope["type"] == "http" and scope["path"] == PATH else None
-        found = None if asked is None else await _find(scope["app"].state.api, asked)
+        found = None if asked is None else await self._find(scope["app"].state.api, asked)
         if asked is not None and found is None and self._crowd.full:
             await self._refuse(scope, send, asked.request_id, start)
             return
@@ -74,7 +75,7 @@ class HotFeed:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + found.rate + own})
         await send({"type": "http.response.body", "body": body})
         seconds = self._monotonic() - start
-        found.state.access.add(Hit(asked.request_id, copy.viewer_id, copy.limit, len(copy.posts), seconds, now_ms))
+        found.state.access.add(Hit(asked.request_id, copy.viewer_id, copy.limit, len(copy.rows.posts), seconds, now_ms))
 
     async def _refuse(self, scope: Scope, send: Send, request_id: str, start: float) -> None:
         body = body_of(503, KIND, self._crowd.why, PATH, request_id)
@@ -83,24 +84,35 @@ class HotFeed:
         await send({"type": "http.response.body", "body": body})
         scope["app"].state.api.access.refuse(Refused(request_id, self._monotonic() - start, self._now_ms()))
 
-
-async def _find(state: ApiState, asked: _Asked) -> _Found | None:
-    """The page that answers, if it is here and good and the caller has a request left."""
-    principal = state.verifier.known(asked.authorization)
-    copy = None if principal is None else state.copies.get(principal.user_id, asked.limit)
-    if principal is None or copy is None:
-        return None
-    if state.copies.due(copy):
-        try:
-            [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
-        except StoreUnavailableError:
-            still = False
-        state.copies.confirm([copy], [still])
-        if not still:
+    async def _find(self, state: ApiState, asked: _Asked) -> _Found | None:
+        """The page that answers, if it is here and good and the caller has a request left."""
+        principal = state.verifier.known(asked.authorization)
+        copy = None if principal is None else state.copies.doubtful(principal.user_id, asked.limit)
+        if principal is None or copy is None:
             return None
-    limit = state.limits.reads_of(principal)
-    verdict = limit.take_now(str(principal.user_id))
-    return None if verdict is None else _Found(state, copy, fields(limit.name, verdict))
+        if state.copies.due(copy):
+            try:
+                [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
+            except StoreUnavailableError:
+                still = False
+            state.copies.confirm([copy], [still])
+            if not still:
+                return None
+        if not (state.copies.known(copy) or await self._rules_hold(state, copy)):
+            return None
+        limit = state.limits.reads_of(principal)
+        verdict = limit.take_now(str(principal.user_id))
+        return None if verdict is None else _Found(state, copy, fields(limit.name, verdict))
+
+    async def _rules_hold(self, state: ApiState, copy: Copy) -> bool:
+        """Read the rules of a copy anew, as one of the crowd; one that they forbid is dropped."""
+        if self._crowd.full:
+            return False
+        self._crowd.inside += 1
+        try:
+            return await state.copies.reread(copy, state.feed.rules)
+        finally:
+            self._crowd.inside -= 1
 
 
 def _read(scope: Scope) -> _Asked | None:
