@@ -5,7 +5,8 @@ Valkey is asked by coalescers: a round trip costs a process some 0.2 ms, for man
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -31,11 +32,13 @@ class KeptFirst(NamedTuple):
 class Keeping:
     """Keeps lists and finds them again. Where nothing else is said, raises StoreUnavailableError."""
 
-    def __init__(self, lists: ListCache, nearby: NearbyLists, valkey: Breaker) -> None:
-        self._lists, self._nearby, self._valkey = lists, nearby, valkey
+    def __init__(self, lists: ListCache, nearby: NearbyLists, valkey: Breaker, slow: Callable[[], bool]) -> None:
+        """``slow()``: whether outdated lists have to answer, too."""
+        self._lists, self._nearby, self._valkey, self._slow = lists, nearby, valkey, slow
         self._firsts: Coalescer[int, First | None] = Coalescer(
             lambda viewers: valkey.call(lambda: lists.firsts(viewers))
         )
+        self._still: Coalescer[tuple[int, str], bool] = Coalescer(self._still_first)
         self._putting: Coalescer[ToKeep, None] = Coalescer(self._put_all)
 
     async def put(self, viewer_id: int, frozen: FrozenList, *, first: bool) -> None:
@@ -67,9 +70,13 @@ class Keeping:
         with suppress(StoreUnavailableError):
             await self._valkey.call(lambda: self._lists.go_on(viewer_id, frozen.list_id, GOES_ON_S))
 
-    async def still_first(self, asked: Sequence[tuple[int, str]], *, outdated_too: bool) -> list[bool]:
-        """Of each viewer and list, whether it answers first pages still, or would if no newer one did."""
-        return await self._valkey.call(lambda: self._lists.still_first(asked, outdated_too=outdated_too))
+    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
+        """Of each viewer and list, whether it may answer first pages still."""
+        return await asyncio.gather(*map(self._still.get, asked))
+
+    async def _still_first(self, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bool]:
+        told = await self._valkey.call(lambda: self._lists.still_first(asked, outdated_too=self._slow()))
+        return dict(zip(asked, told, strict=True))
 
     async def of(self, at: Cursor) -> FrozenList:
         """The list that a cursor reads. Raises CursorExpiredError, too."""

@@ -105,7 +105,8 @@ class FeedService:
         self._proposals: Coalescer[int, Proposal] = Coalescer(
             lambda viewers: self.clickhouse.call(lambda: self._propose(viewers)), at_once=1, rest=REST
         )
-        self._kept = Keeping(lists, nearby, self.valkey)
+        self._kept = Keeping(lists, nearby, self.valkey, self._slow)
+        self.still_first = self._kept.still_first
         self._had: Coalescer[int, Seen] = Coalescer(lambda viewers: self.valkey.call(lambda: seen.read(viewers)))
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[FrozenList | None]] = {}
@@ -256,14 +257,9 @@ class FeedService:
             seed=seed,
         )
 
-    @property
     def _slow(self) -> bool:
         """Whether to rank a list takes so long as of late that an outdated one has to answer."""
         return self._proposals.lately_s > QUICK_S
-
-    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of each viewer and list, whether it may answer first pages still. Raises StoreUnavailableError."""
-        return await self._kept.still_first(asked, outdated_too=self._slow)
 
     async def _first(self, viewer_id: int) -> tuple[FrozenList, bool] | None:
         """The list for a first page, and whether it was there before; None when there is none."""
@@ -275,7 +271,7 @@ class FeedService:
         if kept is None:
             looked_up("feed", "miss")
             return None
-        if kept.outdated and not self._slow:
+        if kept.outdated and not self._slow():
             ranking = self._refresh(viewer_id)
             await asyncio.wait({ranking}, timeout=QUICK_S)
             if ranking.done() and (newer := ranking.result()) is not None:
