@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_feed.feed.changes import LATEST_S
-from nova_feed.feed.copies import CONFIRMED_S, EARLY_S, LIFE_S, SPARE_BYTES, Copies, Copy, Rows
+from nova_feed.feed.copies import (
+    CONFIRMED_S,
+    EARLY_S,
+    LIFE_S,
+    SPARE_BYTES,
+    TRUSTED_S,
+    UNCONFIRMED_S,
+    Copies,
+    Copy,
+    Rows,
+)
 from nova_feed.stream.consumer import Received
 from nova_feed.topics import HEARTBEAT
 from tests.unit.test_clock import VirtualClock
@@ -50,6 +60,14 @@ class Kept(Copies):
         return copy
 
 
+def reread(copies: Kept) -> Copy:
+    """The copy, its rules read this moment."""
+    copy = copies.doubtful(VIEWER, LIMIT)
+    assert copy is not None
+    copy.read = copies.virtual.monotonic()
+    return copy
+
+
 @pytest.fixture
 def copies() -> Kept:
     return Kept(VirtualClock())
@@ -74,10 +92,7 @@ def test_a_page_is_shown_while_it_is_known_what_changed_or_its_rules_were_just_r
     assert copies.found().list_id == "b"
     copies.virtual.pass_s(0.2)
     assert copies.get(VIEWER, LIMIT) is None
-    doubtful = copies.doubtful(VIEWER, LIMIT)
-    assert doubtful is not None
-    doubtful.read = copies.virtual.monotonic()
-    assert copies.found() is doubtful
+    assert reread(copies) is copies.found()
 
 
 def test_what_is_made_while_records_may_be_missed_is_not_kept(copies: Kept) -> None:
@@ -128,6 +143,16 @@ def test_valkey_is_asked_every_two_seconds_whether_the_list_is_still_the_newest(
     assert not copies.due(copies.found())
 
 
+def test_a_valkey_that_does_not_say_is_waited_for_a_while(copies: Kept) -> None:
+    copies.keep()
+    copies.pass_s(UNCONFIRMED_S)
+    assert copies.may_wait(copies.found())
+    copies.pass_s(0.1)
+    assert not copies.may_wait(copies.found())
+    copies.confirm([copies.found()], [True])
+    assert copies.may_wait(copies.found())
+
+
 def test_copies_in_use_are_asked_for_before_they_are_due_and_the_ones_that_are_not_named_go(copies: Kept) -> None:
     copies.keep()
     assert copies.soon_due() == []
@@ -151,9 +176,18 @@ def test_a_copy_has_an_end_whatever_confirms_it(copies: Kept) -> None:
     copies.keep()
     for _ in range(int(LIFE_S)):
         copies.pass_s(1)
-        copies.confirm([copies.found()], [True])
+        copies.confirm([reread(copies)], [True])
     copies.pass_s(1)
+    assert copies.doubtful(VIEWER, LIMIT) is None
+
+
+def test_not_everything_is_told_so_rules_are_read_again_after_a_while(copies: Kept) -> None:
+    copies.keep()
+    copies.pass_s(TRUSTED_S)
+    assert copies.found().list_id == "a"
+    copies.pass_s(0.1)
     assert copies.get(VIEWER, LIMIT) is None
+    assert reread(copies) is copies.found()
 
 
 def test_a_page_of_a_newer_list_replaces_all_pages_of_the_older(copies: Kept) -> None:

@@ -1,8 +1,9 @@
 """Pages of this process: what was answered a moment ago, to answer it again without leaving the process.
 
-A copy is good while ``Changes`` is fresh and tells of nothing that its rules read, or for as long after its rules were
-read; for ``CONFIRMED_S`` after Valkey was seen to name the same list; and for ``LIFE_S`` at most, whatever else. All of
-them together have a size.
+A copy is good while ``Changes`` is fresh and tells of nothing that its rules read, for ``TRUSTED_S`` after they were
+read at most, since not everything is told (TRUNCATE is not), and for a moment after they were read in any case; for
+``CONFIRMED_S`` after Valkey was seen to name the same list; and for ``LIFE_S`` at most, whatever else. All of them
+together have a size.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from nova_feed.feed.changes import LATEST_S, Changes
 from nova_feed.feed.rules import Rules
 
 CONFIRMED_S = 2.0  # for so long another process may have a newer list
+UNCONFIRMED_S = 10.0  # and for so long, while Valkey does not say: on a loaded machine that is nothing lasting
 EARLY_S = 0.8
-LIFE_S = 120.0
+LIFE_S = 300.0
+TRUSTED_S = 30.0
 MOST_BYTES = 128 << 20
-SPARE_BYTES = 4_096  # what a copy costs beside its body, by tracemalloc
+SPARE_BYTES = 4_800  # what a copy costs beside its body, by tracemalloc
 
 
 class Rows(NamedTuple):
@@ -85,7 +88,8 @@ class Copies:
 
     def known(self, copy: Copy) -> bool:
         """Whether all that was committed up to ``LATEST_S`` ago is in its rules."""
-        return self.changes.fresh() or self._clock.monotonic() - copy.read <= LATEST_S
+        age_s = self._clock.monotonic() - copy.read
+        return age_s <= LATEST_S or (age_s <= TRUSTED_S and self.changes.fresh())
 
     def doubtful(self, viewer_id: int, limit: int) -> Copy | None:
         """The copy of this viewer's first page, which may be shown if its rules still hold."""
@@ -132,6 +136,10 @@ class Copies:
     def due(self, copy: Copy) -> bool:
         """Whether it is time to see that Valkey still names the copy's list."""
         return self._clock.monotonic() - copy.confirmed > CONFIRMED_S
+
+    def may_wait(self, copy: Copy) -> bool:
+        """Whether the copy answers although Valkey does not say that it still names its list."""
+        return self._clock.monotonic() - copy.confirmed <= UNCONFIRMED_S
 
     def soon_due(self) -> list[Copy]:
         """Copies in use that will be due within ``EARLY_S``: asked for together they cost little."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -39,8 +38,7 @@ class _Batch(msgspec.Struct, forbid_unknown_fields=True):
     events: list[msgspec.Raw]
 
 
-@dataclass(frozen=True, slots=True)
-class Valid:
+class Valid(msgspec.Struct, frozen=True):
     """An item fit to be accepted.
 
     ``key`` recognises it when its subject sends it again; ``digest`` (of 63 bits, not 0) is of all it says, and 0 when
@@ -60,8 +58,7 @@ class Valid:
         return self.event.event_time is None and self.event.event_id is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
+class Invalid(msgspec.Struct, frozen=True):
     """An item that is refused, and why."""
 
     index: int

@@ -93,9 +93,9 @@ class HotFeed:
         if state.copies.due(copy):
             try:
                 [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
+                state.copies.confirm([copy], [still])
             except StoreUnavailableError:
-                still = False
-            state.copies.confirm([copy], [still])
+                still = state.copies.may_wait(copy)
             if not still:
                 return None
         if not (state.copies.known(copy) or await self._rules_hold(state, copy)):

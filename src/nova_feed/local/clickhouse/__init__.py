@@ -10,5 +10,6 @@ The rest of the product talks to it with ``clickhouse-connect``, as it would to 
     insert     an INSERT that reads its data from that file
     engine     the engine of this process                               pool       a thread per connection, a queue
     connection one chdb connection that forgets every request           state      its settings, from one to the next
+    parts      what a stop in the middle of a merge leaves              views      what a full disk leaves
     answers    a result's headers                                       errors     ClickHouse's codes -> HTTP status
 """

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from nova_feed.errors import NovaError
 from nova_feed.local.clickhouse.connection import Answer, Connection, Work
 from nova_feed.local.clickhouse.connection import Engine as ChdbConnection
+from nova_feed.local.clickhouse.parts import set_aside_parts_without_marks
 from nova_feed.local.clickhouse.pool import Pool
 from nova_feed.local.clickhouse.state import literal
 from nova_feed.local.clickhouse.views import drop_empty_definitions, make_missing_tables
@@ -59,6 +60,7 @@ class Engine:
     def __init__(self, folder: Path, options: Options) -> None:
         """Open or create the database in ``folder``. Raises EngineError. Only one engine can live in a process."""
         drop_empty_definitions(folder)
+        set_aside_parts_without_marks(folder)
         connect = _connector(folder, options.memory)
         base = {
             "implicit_select": "0",  # an expression alone is a statement to chdb, and a syntax error to ClickHouse
