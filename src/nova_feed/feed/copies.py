@@ -23,7 +23,7 @@ CONFIRMED_S = 2.0  # for so long another process may have a newer list
 UNCONFIRMED_S = 10.0  # and for so long, while Valkey does not say: on a loaded machine that is nothing lasting
 EARLY_S = 0.8
 LIFE_S = 300.0
-TRUSTED_S = 30.0
+TRUSTED_S = 120.0
 MOST_BYTES = 128 << 20
 SPARE_BYTES = 4_800  # what a copy costs beside its body, by tracemalloc
 
