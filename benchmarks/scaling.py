@@ -15,14 +15,14 @@ from pathlib import Path
 DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 # CPU seconds of each part per 1,000 requests (make bench); bytes of a list (`nova profile keys`).
-# Of the medium network, batches of 17 viewers, all background work of the time included.
-HIT = {"api": 0.09, "clickhouse": 0.03, "postgres": 0.005, "valkey": 0.001}
-MISS = {"api": 3.27, "clickhouse": 4.68, "postgres": 0.41, "valkey": 0.10}
+# Of the medium network, all background work of the time included.
+HIT = {"api": 0.13, "clickhouse": 0.04, "postgres": 0.01, "valkey": 0.001}
+MISS = {"api": 3.86, "clickhouse": 2.72, "postgres": 0.44, "valkey": 0.09}
 # CPU microseconds per event (benchmarks/ingest.py), bytes an event leaves (the same), and what one consumer drains.
 EVENT = {"api": 36.0, "clickhouse": 17.0, "postgres": 14.0, "kafka": 12.0, "valkey": 7.0}
 EVENT_BYTES = {"postgres": 120.0, "clickhouse": 28.0}
 DRAINED_PER_S = 60_000  # events/s, one consumer of ClickHouse's Kafka engine (the least measured)
-LIST_BYTES = 23_935  # of one frozen list in Valkey
+LIST_BYTES = 11_914  # of one frozen list in Valkey
 
 # What is assumed of an app and of a cloud. Change these to yours.
 DAILY_SHARE, PAGES_A_DAY, EVENTS_A_DAY, PEAK = 0.30, 30, 150, 4.0
