@@ -10,17 +10,11 @@ import pytest
 
 from nova_feed.local.clickhouse.parts import set_aside_parts_without_marks
 from tests.contract.conftest import ClickHouseProcess
+from tests.contract.test_clickhouse_views import run
 
 pytestmark = pytest.mark.contract
 Start = Callable[..., ClickHouseProcess]
 INSERTS, ROWS = 5, 1000
-
-
-def run(server: ClickHouseProcess, *statements: str) -> str:
-    for sql in statements:
-        answer = server.post(sql, database="app")
-        assert answer.status_code == 200, answer.text
-    return answer.text.strip()
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["compact", "wide"])

@@ -54,6 +54,11 @@ class Kept(Copies):
     def keep(self, viewer: int = VIEWER, limit: int = LIMIT, list_id: str = "a", body: bytes = b"{") -> bool:
         return self.put(self.mark(), viewer, limit, list_id=list_id, as_of_ms=0, body=body, rows=ROWS)
 
+    def get(self, viewer: int, limit: int) -> Copy | None:
+        """The copy, if it may be shown as it is."""
+        copy = self.doubtful(viewer, limit)
+        return copy if copy is not None and self.known(copy) else None
+
     def found(self, viewer: int = VIEWER, limit: int = LIMIT) -> Copy:
         copy = self.get(viewer, limit)
         assert copy is not None

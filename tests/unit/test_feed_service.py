@@ -390,7 +390,8 @@ async def test_a_copy_is_shown_when_its_rules_are_read_anew_and_dropped_when_the
     world.clock.pass_s(LATEST_S + 1)
     assert not copies.known(copy)
     assert await copies.reread(copy, world.rules)
-    assert copies.get(7, 50) is copy
+    assert copies.doubtful(7, 50) is copy
+    assert copies.known(copy)
     world.clock.pass_s(LATEST_S + 1)
     world.rules.away = True
     assert not await copies.reread(copy, world.rules)

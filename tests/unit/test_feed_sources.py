@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_feed.feed.posts import Posts
+from nova_feed.feed.posts import Posts, counted
 from nova_feed.feed.sources import (
     BLOCKED,
     CLOSE,
@@ -17,7 +17,6 @@ from nova_feed.feed.sources import (
     Known,
     Proposal,
     _by_viewer,
-    _candidates,
     _look_up,
 )
 from nova_feed.ranking import Candidates, Source
@@ -40,7 +39,7 @@ def rows(*posts: tuple[int, int]) -> Columns:
 
 
 def everybodys(*posts: tuple[int, int], source: Source) -> Candidates:
-    return _candidates(rows(*posts), source)
+    return counted(rows(*posts), source)
 
 
 def known(*pairs: tuple[int, int, int]) -> Known:

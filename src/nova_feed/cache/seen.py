@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
 from nova_feed.cache.keys import SEEN, SEEN_RECENT
-from nova_feed.errors import StoreUnavailableError
+from nova_feed.cache.valkey import asked
 
 BITS, HASHES, RECENT = 1 << 16, 3, 500
 Ints = npt.NDArray[np.int64]
@@ -93,10 +92,7 @@ class SeenCache:
         arguments: list[Any] = [SEEN_RECENT.of(""), SEEN.of(""), RECENT, SEEN.ttl_s, now_ms]
         for (viewer, post), at in zip(known, bits, strict=True):
             arguments += (viewer, post, *at)
-        try:
-            await self._mark(args=arguments)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error
+        await asked(self._mark(args=arguments))
 
     async def read(self, viewers: Sequence[int]) -> dict[int, Seen]:
         """What each of these viewers has seen, in one round trip."""
@@ -104,10 +100,7 @@ class SeenCache:
         for viewer_id in viewers:
             pipeline.zrange(SEEN_RECENT.of(viewer_id), 0, -1)
             pipeline.get(SEEN.of(viewer_id))
-        try:
-            found = await pipeline.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError("valkey", str(error) or type(error).__name__) from error
+        found = cast("list[Any]", await asked(pipeline.execute()))
         return {viewer: _seen(*told) for viewer, *told in zip(viewers, found[::2], found[1::2], strict=True)}
 
 

@@ -81,11 +81,6 @@ class Copies:
         """Taken before the rules of a page are read: a change that comes in between is later than the mark."""
         return Mark(self.changes.number, self._version(), self._clock.monotonic())
 
-    def get(self, viewer_id: int, limit: int) -> Copy | None:
-        """The copy of this viewer's first page, if it may be shown (``due``: when Valkey still says so)."""
-        copy = self.doubtful(viewer_id, limit)
-        return copy if copy is not None and self.known(copy) else None
-
     def known(self, copy: Copy) -> bool:
         """Whether all that was committed up to ``LATEST_S`` ago is in its rules."""
         age_s = self._clock.monotonic() - copy.read

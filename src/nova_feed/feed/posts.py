@@ -42,7 +42,7 @@ class Posts:
     @classmethod
     def of(cls, rows: Columns, source: Source) -> Posts:
         """Take over an answer of ClickHouse, rows in any order. Raises ValueError as ``Candidates.make`` does."""
-        candidates = Candidates.make(**{name: rows[name] for name in _COLUMNS}, sources=source)
+        candidates = counted(rows, source)
         author = candidates.author_id
         if (author[1:] < author[:-1]).any():
             candidates = candidates.take(np.argsort(author, kind="stable"))
@@ -94,8 +94,13 @@ class Posts:
         return rows
 
 
-_COLUMNS = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
+_COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
 _NONE: Ints = np.empty(0, dtype=np.int64)
+
+
+def counted(rows: Columns, source: Source) -> Candidates:
+    """Posts with their counters, as a query of ours tells them. Raises ValueError as ``Candidates.make`` does."""
+    return Candidates.make(**{name: rows[name] for name in _COUNTED}, sources=source)
 
 
 class PostTable:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nova_feed.clock import Clock
-from nova_feed.feed.posts import Posts, PostTable
+from nova_feed.feed.posts import Posts, PostTable, counted
 from nova_feed.model import CANARY_AUTHOR
 from nova_feed.ranking import AFFINITY_REACH, FOLLOWEE_REACH, Candidates, Source, ViewerRules
 from nova_feed.store.client import Store
@@ -68,10 +68,10 @@ class Sources:
         return int((await self._store.select("table_sizes"))[table][0])
 
     async def _ask_trending(self) -> Candidates:
-        return _candidates(await self._store.select("trending"), Source.TRENDING)
+        return counted(await self._store.select("trending"), Source.TRENDING)
 
     async def _ask_fresh(self) -> Candidates:
-        return _candidates(await self._store.select("exploration", canary=CANARY_AUTHOR), Source.EXPLORATION)
+        return counted(await self._store.select("exploration", canary=CANARY_AUTHOR), Source.EXPLORATION)
 
 
 class Shared:
@@ -146,11 +146,6 @@ def _united(groups: Iterable[Ints]) -> Ints:
 
 
 _NOBODY: Ints = np.empty(0, dtype=np.int64)
-_COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
-
-
-def _candidates(columns: Columns, sources: npt.ArrayLike) -> Candidates:
-    return Candidates.make(**{name: columns[name] for name in _COUNTED}, sources=sources)
 
 
 def _look_up(wanted: Ints, keys: Ints, values: Ints) -> Ints:
