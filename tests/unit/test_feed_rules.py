@@ -62,7 +62,7 @@ class Pool(asyncpg.Pool):
     async def fetch(
         self, query: str, *values: Any, timeout: float | None = None, record_class: Any = None  # noqa: ASYNC109
     ) -> Any:  # fmt: skip
-        return [([1], [], [])]
+        return [([1], [], [], [], [])]
 
     def get_size(self) -> int:
         return 1

@@ -29,15 +29,19 @@ POSTGRES_OPEN_S = 1.0  # so long a rule may be ClickHouse's, seconds behind, aft
 SILENT_S = 0.35  # asked, PostgreSQL tells nobody anything for so long: ClickHouse is asked, too
 IN_LINE_S = 1.0  # for a connection, when many ask at once: ClickHouse would take longer, and be slowed for all
 NEWEST = 1000  # of all posts since the list was made, in which those of followees are counted
+# Of many pages at once: posts ($1), viewers and authors in pairs ($2, $3), viewers ($4), authors ($5), and the name of
+# the canary. OFFSET 0 keeps a look at an index what it is: where two of them meet in an OR, tables are hashed whole.
 _SQL = """
-SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($2::bigint[])
-             AND NOT EXISTS (SELECT FROM nova_hidden WHERE user_id = $1 AND post_id = id)),
-    ARRAY(SELECT blocked_id FROM blocks WHERE blocker_id = $1 AND blocked_id = ANY($3::bigint[])
-          UNION SELECT blocker_id FROM blocks WHERE blocked_id = $1 AND blocker_id = ANY($3::bigint[])
-          UNION SELECT muted_id FROM mutes WHERE muter_id = $1 AND muted_id = ANY($3::bigint[])
-          UNION SELECT id FROM users WHERE username = $4 AND id = ANY($3::bigint[])
-              AND NOT EXISTS (SELECT FROM follows WHERE follower_id = $1 AND followee_id = users.id)),
-    ARRAY(SELECT followee_id FROM follows WHERE follower_id = $1 AND followee_id = ANY($3::bigint[]))
+SELECT ARRAY(SELECT id FROM posts WHERE id = ANY($1::bigint[])),
+    ARRAY(SELECT ARRAY[viewer, post_id] FROM unnest($4::bigint[]) AS viewer, LATERAL (
+              SELECT post_id FROM nova_hidden WHERE user_id = viewer AND post_id = ANY($1::bigint[]) OFFSET 0) AS h),
+    ARRAY(SELECT n FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS pair(viewer, author, n)
+          WHERE EXISTS (SELECT FROM blocks WHERE blocker_id = viewer AND blocked_id = author OFFSET 0)
+             OR EXISTS (SELECT FROM blocks WHERE blocker_id = author AND blocked_id = viewer OFFSET 0)
+             OR EXISTS (SELECT FROM mutes WHERE muter_id = viewer AND muted_id = author OFFSET 0)),
+    ARRAY(SELECT n FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS pair(viewer, author, n)
+          WHERE EXISTS (SELECT FROM follows WHERE follower_id = viewer AND followee_id = author)),
+    ARRAY(SELECT id FROM users WHERE id = ANY($5::bigint[]) AND username = $6)
 """
 _NEWER = """
 SELECT count(*) FROM (
@@ -75,6 +79,9 @@ class Rules:
     def __init__(self, pool: asyncpg.Pool, store: Store, clock: Clock) -> None:
         self._pool, self._store = pool, store
         self.postgres = Breaker("postgres", clock, open_s=POSTGRES_OPEN_S)
+        self._here: Coalescer[_Asked, PageRules] = Coalescer(
+            lambda asked: self.postgres.call(lambda: self._from_postgres(asked))
+        )
         # One batch at a time: without PostgreSQL every page of everybody asks, and a query costs as much for many.
         self._elsewhere: Coalescer[_Asked, PageRules] = Coalescer(self._from_clickhouse, at_once=1)
         self._asking: dict[asyncio.Task[PageRules], float] = {}  # and when it began
@@ -83,7 +90,7 @@ class Rules:
     async def read(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
         """The rules about these posts and authors, as of now."""
         asked = (viewer_id, tuple(posts), tuple(authors))
-        here = asyncio.create_task(self.postgres.call(lambda: self._from_postgres(*asked)))
+        here = asyncio.create_task(self._here.get(asked))
         self._asking[here] = asyncio.get_running_loop().time()
         here.add_done_callback(self._told)  # it goes on though its page may not wait: the breaker learns how it ends
         while not here.done() and (left := SILENT_S - self._silent_s()) > 0:
@@ -106,10 +113,28 @@ class Rules:
         now = asyncio.get_running_loop().time()
         return now - max(self._heard_at, min(self._asking.values(), default=now))
 
-    async def _from_postgres(self, viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
-        wait_s = 0.25 if self.postgres.doubted else IN_LINE_S
-        row = await self._ask(wait_s, _SQL, viewer_id, posts, authors, CANARY_AUTHOR)
-        return PageRules(frozenset(row[0]), frozenset(row[1]), frozenset(row[2]))
+    async def _from_postgres(self, asked: Sequence[_Asked]) -> Mapping[_Asked, PageRules]:
+        """One question for all pages that wait."""
+        pairs = [(viewer_id, author) for viewer_id, _, authors in asked for author in authors]
+        viewers, authors = [viewer for viewer, _ in pairs], [author for _, author in pairs]
+        row = await self._ask(
+            0.25 if self.postgres.doubted else IN_LINE_S, _SQL, {post for _, posts, _ in asked for post in posts},
+            viewers, authors, {viewer_id for viewer_id, _, _ in asked}, {*authors}, CANARY_AUTHOR,
+        )  # fmt: skip
+        existing, canary = frozenset(row[0]), frozenset(row[4])
+        hidden = {(viewer_id, post) for viewer_id, post in row[1]}
+        out, followed = ({pairs[n - 1] for n in ordinals} for ordinals in (row[2], row[3]))
+
+        def of(viewer_id: int, posts: Sequence[int], authors: Sequence[int]) -> PageRules:
+            follows = frozenset(author for author in authors if (viewer_id, author) in followed)
+            return PageRules(
+                frozenset(post for post in posts if post in existing and (viewer_id, post) not in hidden),
+                frozenset(author for author in authors if (viewer_id, author) in out)
+                | canary.intersection(authors).difference(follows),
+                follows,
+            )
+
+        return {page: of(*page) for page in asked}
 
     async def newer(self, viewer_id: int, since_ms: int) -> int | None:
         """How many posts of followees were made since; None when PostgreSQL does not say, or failed when asked last."""
