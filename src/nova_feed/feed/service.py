@@ -34,6 +34,7 @@ from nova_feed.feed.keeping import Keeping
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
+from nova_feed.feed.slices import Slices
 from nova_feed.feed.sources import Proposal, Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
 from nova_feed.feed.told import looked_up, tell_ranking, timed
@@ -108,6 +109,7 @@ class FeedService:
         self._kept = Keeping(lists, nearby, self.valkey, self._slow)
         self.still_first = self._kept.still_first
         self._had: Coalescer[int, Seen] = Coalescer(lambda viewers: self.valkey.call(lambda: seen.read(viewers)))
+        self._slices = Slices()
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[FrozenList | None]] = {}
         self._rests_until = clock.monotonic()
@@ -216,7 +218,9 @@ class FeedService:
 
     async def _arrange(self, viewer_id: int, proposal: Proposal, source: str, reason: str = "") -> FrozenList:
         """Rank what was not seen; when that is too little, go on with what was."""
-        had = (await self._seen_by(viewer_id)).among(proposal.candidates.post_id)
+        seen = await self._seen_by(viewer_id)
+        await self._slices.turn()
+        had = seen.among(proposal.candidates.post_id)
         weights = TIMELINE_WEIGHTS if source == TIMELINE else self._runtime.now.weights
         start = self._clock.monotonic()
         ranked, again = self._split(proposal, had, weights)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nova_feed.clock import Clock
 from nova_feed.feed.posts import Posts, PostTable, counted
+from nova_feed.feed.slices import Slices
 from nova_feed.model import CANARY_AUTHOR
 from nova_feed.ranking import AFFINITY_REACH, FOLLOWEE_REACH, Candidates, Source, ViewerRules
 from nova_feed.store.client import Store
@@ -41,7 +42,7 @@ class Sources:
     """Reads proposals. Raises StoreUnavailableError."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
+        self._store, self._slices = store, Slices()
         self._hot = PostTable(
             lambda authors: store.select("hot_posts", authors=authors), partial(self._size, HOT), Source.FOLLOWEE, clock
         )
@@ -57,12 +58,19 @@ class Sources:
         pairs, trending, fresh = await asyncio.gather(
             self._store.select("pairs", viewers=list(viewers)), self._trending.get(), self._fresh.get()
         )
-        known = {viewer: Known.of(viewer, pairs, rows) for viewer, rows in _by_viewer(pairs, viewers).items()}
+        known = {}
+        for viewer, rows in _by_viewer(pairs, viewers).items():
+            await self._slices.turn()
+            known[viewer] = Known.of(viewer, pairs, rows)
         hot, newest = await asyncio.gather(
             self._hot.of(_united(one.followees for one in known.values()), builds.get(HOT)),
             self._newest.of(_united(one.close for one in known.values()), builds.get(NEWEST)),
         )
-        return {viewer: one.proposal(hot, newest, trending, fresh) for viewer, one in known.items()}
+        proposals = {}
+        for viewer, one in known.items():
+            await self._slices.turn()
+            proposals[viewer] = one.proposal(hot, newest, trending, fresh)
+        return proposals
 
     async def _size(self, table: str) -> int:
         return int((await self._store.select("table_sizes"))[table][0])
