@@ -1,10 +1,15 @@
 """Only so many at once: what a process cannot answer soon it refuses at once, and says when to come again.
 
 Without a bound every request that is too many makes all others slower, until none is answered in time (goodput falls to
-nothing while every core works). ``MOST`` requests take a process about a second when each has to be ranked.
+nothing while every core works). How many are soon enough depends on what they ask for and on the machine: a cached page
+takes a process 0.3 ms, a ranked one 3 to 10. So the bound is as many as were answered of late in ``WITHIN_S`` (Little's
+law: those inside are the rate at which they leave, times how long they stay).
 """
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,18 +17,44 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nova_feed.ops import metrics
 from nova_feed.serving.problems import problem
 
-MOST = 256
+WITHIN_S = 0.5
+FEWEST, MOST = 64, 256  # inside at once: one batch of misses is always let in, and more than four of them never
+BUSY = 16  # from so many on it is the process that bounds the rate, not who asks
+SHARE, LONGEST_S = 0.02, 0.1  # of the latest in the mean, and what a process that stood still counts as
 AGAIN_S = 1
 KIND = "overloaded"
 
 
 class Crowd:
-    """How many are inside, of all routes of a process that share it, and how many there may be."""
+    """Those inside, of all routes of a process that share it. ``monotonic`` tells seconds."""
 
-    __slots__ = ("inside", "most")
+    __slots__ = ("_left_at", "_monotonic", "_most", "_seconds_each", "inside")
 
-    def __init__(self, most: int = MOST) -> None:
-        self.inside, self.most = 0, most
+    def __init__(self, most: int = MOST, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.inside, self._most, self._monotonic = 0, most, monotonic
+        self._seconds_each = 0.0  # from one that left to the next, while the process was busy
+        self._left_at = 0.0
+
+    def enter(self) -> None:
+        """One more is inside."""
+        self.inside += 1
+        if self.inside == BUSY:
+            self._left_at = self._monotonic()
+
+    def leave(self) -> None:
+        """One was answered, or has given up."""
+        if self.inside >= BUSY:
+            now = self._monotonic()
+            took_s = min(LONGEST_S, now - self._left_at)
+            self._seconds_each += SHARE * (took_s - self._seconds_each)
+            self._left_at = now
+        self.inside -= 1
+
+    @property
+    def most(self) -> int:
+        """How many may be inside at once now."""
+        soon = WITHIN_S / self._seconds_each if self._seconds_each else self._most
+        return int(min(self._most, max(FEWEST, soon)))
 
     @property
     def full(self) -> bool:
@@ -33,7 +64,7 @@ class Crowd:
     @property
     def why(self) -> str:
         """What those are told who are refused."""
-        return f"{self.most} requests are being answered here; try again in {AGAIN_S} s"
+        return f"{self.inside} requests are being answered here; try again in {AGAIN_S} s"
 
 
 class Admit:
@@ -48,8 +79,8 @@ class Admit:
             answer = problem(Request(scope), 503, KIND, self._crowd.why, {"Retry-After": str(AGAIN_S)})
             await answer(scope, receive, send)
             return
-        self._crowd.inside += 1
+        self._crowd.enter()
         try:
             await self._app(scope, receive, send)
         finally:
-            self._crowd.inside -= 1
+            self._crowd.leave()

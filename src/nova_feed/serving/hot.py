@@ -108,11 +108,11 @@ class HotFeed:
         """Read the rules of a copy anew, as one of the crowd; one that they forbid is dropped."""
         if self._crowd.full:
             return False
-        self._crowd.inside += 1
+        self._crowd.enter()
         try:
             return await state.copies.reread(copy, state.feed.rules)
         finally:
-            self._crowd.inside -= 1
+            self._crowd.leave()
 
 
 def _read(scope: Scope) -> _Asked | None:
