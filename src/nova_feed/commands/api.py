@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -18,6 +19,11 @@ from nova_feed.local.ports import must_be_free
 from nova_feed.settings import Settings, env_name
 
 LARGEST_HEAD = 128 * 1024  # bytes of request line and headers before anybody looks at them
+# Open connections of a process. Granian's own bound (backlog / workers, 512) counts those that only wait, too: with as
+# many clients that keep theirs open nobody else was accepted, a health check neither. How many requests are answered at
+# once is bounded elsewhere (serving/admit). A connection that waits takes some 10 KiB.
+CONNECTIONS, BACKLOG = 16_384, 4_096
+OTHER_FILES = 256
 
 
 def run(settings: Settings) -> None:
@@ -47,6 +53,8 @@ def server(target: str, settings: Settings) -> AbstractServer[Any]:
         port=settings.http_port,
         interface=Interfaces.ASGI,
         workers=settings.worker_concurrency,
+        backlog=BACKLOG,
+        backpressure=_connections(),
         loop=Loops.uvloop,
         factory=True,
         websockets=False,
@@ -57,3 +65,13 @@ def server(target: str, settings: Settings) -> AbstractServer[Any]:
         respawn_interval=0.5,
         workers_kill_timeout=settings.shutdown_s,
     )
+
+
+def _connections() -> int:
+    """How many connections a process may have open, as many files as that allowed where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OTHER_FILES
+    if resource.RLIM_INFINITY != soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(OTHER_FILES, min(CONNECTIONS, soft - OTHER_FILES))
