@@ -117,18 +117,19 @@ async def _forget(client: redis.Redis, viewers: Viewers) -> None:
 @contextlib.asynccontextmanager
 async def uncached(read: dict[str, Any], viewers: Viewers) -> AsyncIterator[None]:
     """While it lasts, a list that was made is forgotten within a second; a viewer who asks again is ranked anew."""
-    client = redis.Redis.from_url(read["redis_url"])
+    client, over = redis.Redis.from_url(read["redis_url"]), asyncio.Event()
 
     async def again() -> None:
-        while True:
+        while not over.is_set():
             await _forget(client, viewers)
-            await asyncio.sleep(EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), EVERY_S)
 
     await _forget(client, viewers)
     task = asyncio.create_task(again())
     try:
         yield
     finally:
-        task.cancel()
+        over.set()  # not cancelled: once in many runs a cancelled command of Valkey's client went on for ever
         await asyncio.gather(task, return_exceptions=True)
         await client.aclose()

@@ -34,7 +34,7 @@ class Rest:
 
 
 HOT = Rest(share=0.25, shortest_s=0.2, longest_s=3.0)
-SLOW = {"affinity": Rest(0.04, 5.0, 300.0), "author_posts": Rest(0.04, 20.0, 300.0)}
+SLOW = {"affinity": Rest(0.02, 5.0, 300.0), "author_posts": Rest(0.02, 20.0, 300.0)}
 
 
 async def rebuild(store: Store, builds: Builds, clock: Clock, view: str) -> float:

@@ -36,7 +36,7 @@ _SERVER_SETTINGS = {
     "kafka.heartbeat_interval_ms": 1_500,
     # Without these every record that arrives is an answer of its own to each of the three groups.
     "kafka.fetch_min_bytes": 1 << 18,
-    "kafka.fetch_wait_max_ms": 25,
+    "kafka.fetch_wait_max_ms": 100,
 }
 
 
