@@ -5,7 +5,6 @@ Valkey is asked by coalescers: a round trip costs a process some 0.2 ms, for man
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -72,7 +71,10 @@ class Keeping:
 
     async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
         """Of each viewer and list, whether it may answer first pages still."""
-        return await asyncio.gather(*map(self._still.get, asked))
+        if len(asked) == 1:
+            return [await self._still.get(asked[0])]
+        found = await self._still_first(asked)
+        return [found[one] for one in asked]
 
     async def _still_first(self, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bool]:
         told = await self._valkey.call(lambda: self._lists.still_first(asked, outdated_too=self._slow()))
