@@ -9,6 +9,7 @@ import pytest
 
 from checks import judge
 from fixed_rate import LOST, Seen
+from growth import without_kafka
 from mixed import active_within, slopes
 from overload import AFTER_S, recovery
 from scenarios import of_seen
@@ -102,3 +103,9 @@ def test_the_table_has_a_line_a_row_and_the_ratio_to_the_ceiling() -> None:
     )
     assert rows[0].told()["ratio"] == 0.6
     assert rows[1].ratio is None
+
+
+def test_the_schema_of_growth_has_no_kafka_table_and_nothing_that_reads_one() -> None:
+    names = {statement.split("(")[0].split()[-1].removeprefix("nova.") for statement in without_kafka()}
+    assert not [statement for statement in without_kafka() if "_queue" in statement.split("WITH")[-1].split("--")[0]]
+    assert {"posts", "follows", "likes", "recent_events"} <= names

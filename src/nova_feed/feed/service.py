@@ -230,8 +230,10 @@ class FeedService:
     def _split(self, proposal: Proposal, had: Flags, weights: Weights) -> tuple[Ranked, Ranked | None]:
         now_ms = self._clock.now_ms()
         seed = lot(proposal.rules.viewer_id, now_ms) if proposal.cold else None
-        ranked = self._rank(proposal.candidates.take(~had), proposal.rules, now_ms, weights, seed=seed)
-        if not had.any() or len(ranked) >= ENOUGH:
+        again = bool(had.any())
+        fresh = proposal.candidates.take(~had) if again else proposal.candidates
+        ranked = self._rank(fresh, proposal.rules, now_ms, weights, seed=seed)
+        if not again or len(ranked) >= ENOUGH:
             return ranked, None
         return ranked, self._rank(proposal.candidates.take(had), proposal.rules, now_ms, weights, after=ranked)
 
