@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.posts import Posts, counted
 from nova_feed.feed.sources import (
     BLOCKED,
@@ -16,11 +19,13 @@ from nova_feed.feed.sources import (
     UNFOLLOWED,
     Known,
     Proposal,
+    Shared,
     _by_viewer,
     _look_up,
 )
 from nova_feed.ranking import Candidates, Source
 from nova_feed.store.native import Columns
+from tests.unit.test_clock import VirtualClock
 from tests.unit.test_ranking_candidates import law
 
 COUNTED = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures")
@@ -132,3 +137,75 @@ def test_each_bit_of_a_relation_is_one_rule(relation: int) -> None:
     lists = (rules.blocked_authors, rules.muted_authors, rules.unfollowed_authors)
     expected = [[10] if relation & bit else [] for bit in (BLOCKED, MUTED, UNFOLLOWED)]
     assert [authors.tolist() for authors in lists] == expected
+
+
+class Asked:
+    """A store that answers when it is told to; None: it is away."""
+
+    def __init__(self) -> None:
+        self.answers: asyncio.Queue[Candidates | None] = asyncio.Queue()
+        self.count = 0
+
+    async def __call__(self) -> Candidates:
+        self.count += 1
+        answer = await self.answers.get()
+        if answer is None:
+            raise StoreUnavailableError("clickhouse", "no answer")
+        return answer
+
+
+async def shared_and_known(age_s: float) -> tuple[Shared, Asked, VirtualClock, Candidates]:
+    store, clock, first = Asked(), VirtualClock(), everybodys((1, 10), source=Source.TRENDING)
+    shared = Shared(clock, age_s, store)
+    store.answers.put_nowait(first)
+    waiting = [asyncio.ensure_future(shared.get()) for _ in range(5)]
+    assert {id(answer) for answer in await asyncio.gather(*waiting)} == {id(first)}
+    assert store.count == 1
+    return shared, store, clock, first
+
+
+async def test_what_everybody_shares_is_asked_for_anew_behind_whoever_comes_when_it_is_old() -> None:
+    shared, store, clock, first = await shared_and_known(1.0)
+    clock.pass_s(0.9)
+    assert await shared.get() is first
+    assert store.count == 1
+    clock.pass_s(0.2)
+    assert [await shared.get(), await shared.get()] == [first, first]
+    second = everybodys((2, 20), source=Source.TRENDING)
+    store.answers.put_nowait(second)
+    await turns()
+    assert await shared.get() is second
+    assert store.count == 2
+
+
+async def test_what_is_twice_as_old_is_waited_for() -> None:
+    shared, store, clock, _ = await shared_and_known(1.0)
+    clock.pass_s(2.1)
+    waiting = asyncio.ensure_future(shared.get())
+    await turns()
+    assert not waiting.done()
+    second = everybodys((2, 20), source=Source.TRENDING)
+    store.answers.put_nowait(second)
+    assert await waiting is second
+
+
+async def test_an_answer_that_does_not_come_fails_who_waits_for_it_and_nobody_else() -> None:
+    shared, store, clock, first = await shared_and_known(1.0)
+    clock.pass_s(1.5)
+    assert await shared.get() is first
+    store.answers.put_nowait(None)
+    await turns()
+    assert await shared.get() is first
+    clock.pass_s(1.0)
+    store.answers.put_nowait(None)
+    with pytest.raises(StoreUnavailableError):
+        await shared.get()
+    second = everybodys((2, 20), source=Source.TRENDING)
+    store.answers.put_nowait(second)
+    assert await shared.get() is second
+
+
+async def turns() -> None:
+    """Some of the event loop's: what can go on has gone on."""
+    for _ in range(10):
+        await asyncio.sleep(0)

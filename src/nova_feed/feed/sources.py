@@ -83,20 +83,35 @@ class Sources:
 
 
 class Shared:
-    """An answer that is the same for everybody, at most ``age_s`` old."""
+    """An answer that is the same for everybody. Older than ``age_s`` it is asked for anew, behind whoever comes then;
+    they wait for it where it is older than twice that."""
 
     def __init__(self, clock: Clock, age_s: float, ask: Callable[[], Awaitable[Candidates]]) -> None:
         self._clock, self._age_s, self._ask = clock, age_s, ask
         self._known: tuple[float, Candidates] | None = None
-        self._lock = asyncio.Lock()
+        self._asking: asyncio.Task[Candidates] | None = None
 
     async def get(self) -> Candidates:
         """The answer. Raises StoreUnavailableError."""
-        async with self._lock:
-            now = self._clock.monotonic()
-            if self._known is None or now - self._known[0] > self._age_s:
-                self._known = (now, await self._ask())
-            return self._known[1]
+        now, known = self._clock.monotonic(), self._known
+        if known is not None and now - known[0] <= self._age_s:
+            return known[1]
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._anew(now))
+            self._asking.add_done_callback(self._told)
+        if known is not None and now - known[0] <= 2 * self._age_s:
+            return known[1]
+        return await asyncio.shield(self._asking)
+
+    async def _anew(self, now: float) -> Candidates:
+        answer = await self._ask()
+        self._known = (now, answer)
+        return answer
+
+    def _told(self, asking: asyncio.Task[Candidates]) -> None:
+        self._asking = None
+        if not asking.cancelled():
+            asking.exception()  # whoever waits has it; it may be nobody
 
 
 @dataclass(frozen=True, slots=True, eq=False)
