@@ -2,8 +2,9 @@
 
 Without a bound every request that is too many makes all others slower, until none is answered in time (goodput falls to
 nothing while every core works). How many are soon enough depends on what they ask for and on the machine: a cached page
-takes a process 0.3 ms, a ranked one 3 to 10. So the bound is as many as were answered of late in ``WITHIN_S`` (Little's
-law: those inside are the rate at which they leave, times how long they stay).
+takes a process 0.3 ms, a ranked one 3. So the bound is as many as it answered of late with ``SPENT_S`` of a processor
+(on two cores that it shares with the stores they take twice as long). Time in which it waits for a store does not
+count: where a store is slow, letting fewer in would make nothing quicker.
 """
 
 from __future__ import annotations
@@ -17,43 +18,42 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nova_feed.ops import metrics
 from nova_feed.serving.problems import problem
 
-WITHIN_S = 0.5
+SPENT_S = 0.25
 FEWEST, MOST = 64, 256  # inside at once: one batch of misses is always let in, and more than four of them never
-BUSY = 16  # from so many on it is the process that bounds the rate, not who asks
-SHARE, LONGEST_S = 0.02, 0.1  # of the latest in the mean, and what a process that stood still counts as
+BUSY = 16  # from so many on what the process does is done for them, and not for itself
+SHARE, LONGEST_S = 0.02, 0.1  # of the latest in the mean, and what a pause (garbage collection) counts as at most
 AGAIN_S = 1
 KIND = "overloaded"
 
 
 class Crowd:
-    """Those inside, of all routes of a process that share it. ``monotonic`` tells seconds."""
+    """Those inside, of all routes of a process that share it. ``spent()``: CPU seconds of the process so far."""
 
-    __slots__ = ("_left_at", "_monotonic", "_most", "_seconds_each", "inside")
+    __slots__ = ("_before", "_most", "_seconds_each", "_spent", "inside")
 
-    def __init__(self, most: int = MOST, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.inside, self._most, self._monotonic = 0, most, monotonic
-        self._seconds_each = 0.0  # from one that left to the next, while the process was busy
-        self._left_at = 0.0
+    def __init__(self, most: int = MOST, spent: Callable[[], float] = time.process_time) -> None:
+        self.inside, self._most, self._spent = 0, most, spent
+        self._seconds_each = 0.0
+        self._before = 0.0  # spent when the last one left
 
     def enter(self) -> None:
         """One more is inside."""
         self.inside += 1
         if self.inside == BUSY:
-            self._left_at = self._monotonic()
+            self._before = self._spent()
 
     def leave(self) -> None:
         """One was answered, or has given up."""
         if self.inside >= BUSY:
-            now = self._monotonic()
-            took_s = min(LONGEST_S, now - self._left_at)
-            self._seconds_each += SHARE * (took_s - self._seconds_each)
-            self._left_at = now
+            now = self._spent()
+            self._seconds_each += SHARE * (min(LONGEST_S, now - self._before) - self._seconds_each)
+            self._before = now
         self.inside -= 1
 
     @property
     def most(self) -> int:
         """How many may be inside at once now."""
-        soon = WITHIN_S / self._seconds_each if self._seconds_each else self._most
+        soon = SPENT_S / self._seconds_each if self._seconds_each else self._most
         return int(min(self._most, max(FEWEST, soon)))
 
     @property
