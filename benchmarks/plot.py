@@ -27,6 +27,8 @@ def latency(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> 
             )
         panel.set(title=name, xlabel="requests/s asked, at a fixed rate", yscale="log", xlim=(0, None))
         panel.set_ylabel("ms from when it was due")
+        panel.xaxis.set_major_locator(ticker.MaxNLocator(5))
+        panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
         panel.grid(visible=True, which="both", alpha=0.25)
         panel.legend(frameon=False)
         _plain(panel.yaxis)

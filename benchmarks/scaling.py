@@ -16,8 +16,8 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 # CPU seconds of each part per 1,000 requests (make bench); bytes of a list (`nova profile keys`).
 # Of the medium network, all background work of the time included.
-HIT = {"api": 0.13, "clickhouse": 0.04, "postgres": 0.01, "valkey": 0.001}
-MISS = {"api": 3.86, "clickhouse": 2.72, "postgres": 0.44, "valkey": 0.09}
+HIT = {"api": 0.07, "clickhouse": 0.01, "postgres": 0.005, "valkey": 0.001}
+MISS = {"api": 2.95, "clickhouse": 1.96, "postgres": 0.32, "valkey": 0.08}
 # CPU microseconds per event (benchmarks/ingest.py), bytes an event leaves (the same), and what one consumer drains.
 EVENT = {"api": 36.0, "clickhouse": 17.0, "postgres": 14.0, "kafka": 12.0, "valkey": 7.0}
 EVENT_BYTES = {"postgres": 120.0, "clickhouse": 28.0}
