@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -28,17 +27,15 @@ import httpx
 import numpy as np
 import psutil
 
-from harness import BUILD, percentiles, report
+from harness import BUILD, percentiles, report, without_kafka
 from nova_feed.clock import SystemClock
 from nova_feed.feed.sources import Sources
 from nova_feed.local.ports import free_port
 from nova_feed.ops import logs
 from nova_feed.ranking import Saturation, Weights, rank
 from nova_feed.store.client import Store
-from nova_feed.store.migrate import migrations
 
 TOGETHER, LONGEST = 64, 500
-_FROM_KAFKA = re.compile(r"ENGINE = Kafka|FROM \w+_queue\b")
 VIEWS = ("past_counts", "affinity", "author_posts", "hot_posts")
 OTHER_VIEWS = ("popular_people", "readers")
 # Follows crowd on the first people, as they do on the well known; ages are even over 90 days, of likes over 30.
@@ -92,13 +89,6 @@ async def engine(folder: Path) -> AsyncIterator[tuple[str, int]]:
     finally:
         process.terminate()
         process.wait(60)
-
-
-def without_kafka() -> list[str]:
-    """The schema without its Kafka tables and what reads them."""
-    settings = {"KAFKA_BROKERS": "", "KAFKA_CONSUMERS": "1"}
-    statements = [statement for migration in migrations() for statement in migration.statements(settings)]
-    return [statement for statement in statements if not _FROM_KAFKA.search(statement)]
 
 
 def _serve(folder: Path, port: int) -> subprocess.Popen[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from nova_feed.store.migrate import migrations
+
 BUILD = Path("build")
+_FROM_KAFKA = re.compile(r"ENGINE = Kafka|FROM \w+_queue\b")
 
 
 def nova(*arguments: str) -> str:
@@ -63,3 +67,10 @@ def report(name: str, results: dict[str, Any]) -> None:
     path = BUILD / f"{name}.json"
     path.write_text(json.dumps({"machine": machine, **results}, indent=1) + "\n")
     print(f"written to {path}")
+
+
+def without_kafka() -> list[str]:
+    """The schema without its Kafka tables and what reads them."""
+    settings = {"KAFKA_BROKERS": "", "KAFKA_CONSUMERS": "1"}
+    statements = [statement for migration in migrations() for statement in migration.statements(settings)]
+    return [statement for statement in statements if not _FROM_KAFKA.search(statement)]

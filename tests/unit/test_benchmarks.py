@@ -9,7 +9,7 @@ import pytest
 
 from checks import judge
 from fixed_rate import LOST, Seen
-from growth import without_kafka
+from harness import without_kafka
 from mixed import active_within, slopes
 from overload import AFTER_S, recovery
 from scenarios import of_seen

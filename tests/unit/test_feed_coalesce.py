@@ -250,3 +250,19 @@ async def test_it_is_known_how_long_an_answer_takes_as_of_late() -> None:
     assert coalescer.lately_s >= waited_s
     await coalescer.get(2)
     assert coalescer.lately_s < waited_s
+
+
+async def test_where_an_answer_has_to_be_fresh_a_question_under_way_is_not_shared() -> None:
+    store = Store()
+    coalescer = Coalescer(store.load, fresh=True)
+    [early] = ask(coalescer, 1)
+    await store.has(1)
+    late, as_late = ask(coalescer, 1, 1)
+    await store.has(2)
+    assert store.batches == [(1,), (1,)]
+    store.answer(0)
+    assert await early == "answer 1"
+    assert [late.done(), as_late.done()] == [False, False]
+    assert await store.answer_all(late, as_late) == ["answer 1"] * 2
+    assert await store.answer_all(*ask(coalescer, 1)) == ["answer 1"]
+    assert len(store.batches) == 3

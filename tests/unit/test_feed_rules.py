@@ -42,11 +42,21 @@ def test_a_post_is_shown_if_it_exists_and_its_author_is_neither_hidden_nor_unfol
     assert rules.allows(1, 2, was_followed=followed) == (exists and not hidden and not unfollowed)
 
 
+class Connection:
+    """Tells which posts there were when it was asked for, and nothing else."""
+
+    def __init__(self, existing: list[int]) -> None:
+        self._existing = existing
+
+    async def fetch(self, query: str, *values: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+        return [(self._existing, [], [], [], [])]
+
+
 class Pool(asyncpg.Pool):
     """Of a PostgreSQL that answers every question after ``seconds``: it knows post 1 alone. None: it refuses."""
 
     def __init__(self, seconds: float | None) -> None:
-        self.seconds, self.asked = seconds, 0
+        self.seconds, self.asked, self.existing = seconds, 0, [1]
 
     def acquire(self, *, timeout: float | None = None) -> Any:
         return self._connection()
@@ -56,13 +66,9 @@ class Pool(asyncpg.Pool):
         self.asked += 1
         if self.seconds is None:
             raise ConnectionRefusedError
+        connection = Connection(self.existing)
         await asyncio.sleep(self.seconds)
-        yield self
-
-    async def fetch(
-        self, query: str, *values: Any, timeout: float | None = None, record_class: Any = None  # noqa: ASYNC109
-    ) -> Any:  # fmt: skip
-        return [([1], [], [], [], [])]
+        yield connection
 
     def get_size(self) -> int:
         return 1
@@ -140,6 +146,18 @@ async def test_who_waits_in_line_while_others_hear_from_postgresql_is_not_answer
         assert (await rules.read(2, [1], [10])).current
     assert (await slow).current
     assert not store.asked
+
+
+async def test_a_rule_that_came_while_postgresql_was_being_asked_holds_for_whoever_asks_then() -> None:
+    pool = Pool(0.1)
+    rules = Rules(pool, ClickHouse(60), VirtualClock())
+    before = asyncio.create_task(rules.read(1, [1], [10]))
+    await asyncio.sleep(0.02)
+    pool.existing = []  # the post is deleted, after the first question was asked
+    after = asyncio.create_task(rules.read(1, [1], [10]))
+    assert (await before).existing == {1}
+    assert (await after).existing == frozenset()
+    assert pool.asked == 2
 
 
 async def test_when_neither_answers_the_read_fails() -> None:

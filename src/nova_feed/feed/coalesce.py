@@ -23,14 +23,15 @@ class Coalescer(Generic[K, T]):
     """Single-flight for each thing asked for (a viewer, as a rule); batches of up to ``most`` of them, at most
     ``at_once`` batches under way.
 
-    ``rest``: for how long the next batch gathers after one of several, as a share of the time that one took.
+    ``rest``: for how long the next batch gathers after one of several, as a share of the time that one took. ``fresh``:
+    an answer has to be as of later than the question, so one under way is not shared with whoever comes meanwhile.
     """
 
     def __init__(
         self, load: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], *,
-        most: int = 64, at_once: int = 2, rest: float = 0.0,
+        most: int = 64, at_once: int = 2, rest: float = 0.0, fresh: bool = False,
     ) -> None:  # fmt: skip
-        self._load, self._most, self._at_once, self._rest = load, most, at_once, rest
+        self._load, self._most, self._at_once, self._rest, self._fresh = load, most, at_once, rest, fresh
         self._waiting: dict[K, asyncio.Future[T]] = {}
         self._loading: dict[K, asyncio.Future[T]] = {}
         self._asking: dict[K, Context] = {}  # of whoever asked first: what a batch logs and traces is its first one's
@@ -43,7 +44,7 @@ class Coalescer(Generic[K, T]):
 
         One caller that gives up does not take the answer from the others.
         """
-        future = self._waiting.get(asked) or self._loading.get(asked)
+        future = self._waiting.get(asked) or (None if self._fresh else self._loading.get(asked))
         if future is None:
             future = self._waiting[asked] = asyncio.get_running_loop().create_future()
             self._asking[asked] = copy_context()
@@ -106,5 +107,6 @@ class Coalescer(Generic[K, T]):
                     future.set_exception(error)
                     future.exception()  # nobody may be left to fetch it
         finally:
-            for asked in batch:
-                del self._loading[asked]
+            for asked, future in batch.items():
+                if self._loading.get(asked) is future:
+                    del self._loading[asked]

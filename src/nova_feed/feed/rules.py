@@ -80,7 +80,7 @@ class Rules:
         self._pool, self._store = pool, store
         self.postgres = Breaker("postgres", clock, open_s=POSTGRES_OPEN_S)
         self._here: Coalescer[_Asked, PageRules] = Coalescer(
-            lambda asked: self.postgres.call(lambda: self._from_postgres(asked))
+            lambda asked: self.postgres.call(lambda: self._from_postgres(asked)), fresh=True
         )
         # One batch at a time: without PostgreSQL every page of everybody asks, and a query costs as much for many.
         self._elsewhere: Coalescer[_Asked, PageRules] = Coalescer(self._from_clickhouse, at_once=1)
