@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_feed.local.clickhouse.parts import set_aside_parts_without_marks
+from nova_feed.local.clickhouse.parts import SYMPTOM, set_aside_parts_without_marks
 from tests.contract.conftest import ClickHouseProcess
 from tests.contract.test_clickhouse_views import run
 
@@ -39,6 +39,24 @@ def test_a_merged_part_without_marks_is_set_aside_and_its_sources_are_read(
     assert not Path(path).exists()
     [aside] = (Path(path).parent / "detached").iterdir()
     assert aside.name == f"broken-on-start_{Path(path).name}"
+
+
+def test_a_server_whose_query_finds_a_part_without_marks_ends_itself_and_starts_whole(own_clickhouse: Start) -> None:
+    server = own_clickhouse()
+    server.value("CREATE DATABASE app")
+    run(server, "CREATE TABLE t (a Int64, b String) ENGINE = MergeTree ORDER BY a")
+    for i in range(INSERTS):
+        run(server, f"INSERT INTO t SELECT number + {i * ROWS}, toString(number) FROM numbers({ROWS})")
+    total = run(server, "OPTIMIZE TABLE t FINAL", "SELECT sum(a) FROM t")
+    [path] = run(server, "SELECT path FROM system.parts WHERE active AND database = 'app' AND table = 't'").splitlines()
+    [marks] = Path(path).glob("*.cmrk*")
+    marks.write_bytes(b"")
+    (Path(path) / "checksums.txt").unlink()
+    run(server, "SYSTEM DROP MARK CACHE")
+    assert SYMPTOM in server.post("SELECT sum(a) FROM t", database="app").text
+    server.wait()
+    server = own_clickhouse()
+    assert run(server, "SELECT sum(a) FROM t") == total
 
 
 def test_whole_parts_unfinished_ones_and_empty_ones_are_left_alone(tmp_path: Path) -> None:

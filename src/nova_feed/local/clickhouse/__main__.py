@@ -1,7 +1,8 @@
 """The process: ``python -m nova_feed.local.clickhouse --data DIR --port N``.
 
 The user's name and password come from NOVA_CLICKHOUSE_USER and NOVA_CLICKHOUSE_PASSWORD, never from argv, which
-every user of the machine can read. SIGTERM and SIGINT let running queries finish for 10 s, then end with status 0.
+every user of the machine can read. SIGTERM and SIGINT let running queries finish for 10 s, then end with status 0; so
+does a query that found a part without marks, because only a start can set that aside.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from aiohttp import web
 from nova_feed.errors import NovaError
 from nova_feed.local.clickhouse.access import Access
 from nova_feed.local.clickhouse.engine import Engine, Options
+from nova_feed.local.clickhouse.parts import SYMPTOM, parts_without_marks
 from nova_feed.local.clickhouse.server import Limits, Server
 
 _log = logging.getLogger("nova_feed.local.clickhouse")
@@ -67,8 +69,15 @@ async def _serve(arguments: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     bodies = _fresh_folder(arguments.data.resolve() / "bodies")
     options = Options(arguments.connections, arguments.queue, arguments.memory, arguments.max_result)
-    engine = await asyncio.to_thread(Engine, arguments.data.resolve() / "engine", options)
-    server = Server(engine, bodies, _access(), Limits(arguments.max_result, arguments.max_body))
+    folder = arguments.data.resolve() / "engine"
+    engine = await asyncio.to_thread(Engine, folder, options)
+
+    def failed(text: str) -> None:
+        if SYMPTOM in text and not stopping.is_set() and (broken := parts_without_marks(folder)):
+            _log.error("a part cannot be read, and is set aside at the next start, which is due now: %s", broken[0])
+            stopping.set()
+
+    server = Server(engine, bodies, _access(), Limits(arguments.max_result, arguments.max_body), failed)
     runner = web.AppRunner(
         server.app(), access_log=None, handler_cancellation=True, shutdown_timeout=_DRAIN_S, auto_decompress=False,
         max_line_size=_HEADER_BYTES, max_field_size=_HEADER_BYTES,

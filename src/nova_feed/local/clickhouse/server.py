@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,15 @@ class Limits:
 
 
 class Server:
-    """The HTTP interface of ``engine``; ``folder`` holds the data of INSERTs while they run."""
+    """The HTTP interface of ``engine``; ``folder`` holds the data of INSERTs while they run. ``failed(text)`` is told
+    what the engine says of each query that fails."""
 
-    def __init__(self, engine: Engine, folder: Path, access: Access, limits: Limits) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, access: Access, limits: Limits,
+        failed: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
         self._engine, self._folder, self._access, self._limits = engine, folder, access, limits
+        self._failed = failed
         self._cancelling: set[asyncio.Task[None]] = set()
         self._queries = QueryLog()
 
@@ -74,6 +79,7 @@ class Server:
             self._access.check(http.headers, http.query)
             headers, body = await self._answer(http, query_id)
         except ClickHouseError as error:
+            self._failed(error.text)
             return _refusal(query_id, error)
         except web.RequestPayloadError as error:
             return _refusal(query_id, ClickHouseError.of(Code.CANNOT_READ_ALL_DATA, f"The body is cut off: {error}"))
