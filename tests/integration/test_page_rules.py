@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import pytest
@@ -20,22 +20,6 @@ pytestmark = pytest.mark.integration
 PEOPLE, POSTS, PAGES = 12, 40, 200
 CANARY, GONE = PEOPLE, POSTS + 5
 Pair = tuple[int, int]
-
-
-@pytest.fixture
-async def pool(postgres_dsn: str) -> AsyncIterator[asyncpg.Pool]:
-    """Few connections: pages that are asked for together have to come together."""
-    pool = await asyncpg.create_pool(postgres_dsn, min_size=0, max_size=2)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def nowhere() -> AsyncIterator[Store]:
-    """A ClickHouse that is not there: every answer is PostgreSQL's."""
-    store = Store(f"http://127.0.0.1:{free_port()}/nova")
-    yield store
-    await store.close()
 
 
 def some(lot: random.Random, share: float) -> set[Pair]:

@@ -12,21 +12,12 @@ from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.breaker import OPEN
 from nova_feed.feed.rules import POSTGRES_OPEN_S, Rules
 from nova_feed.feed.timeline import Timeline
-from nova_feed.local.ports import free_port
 from nova_feed.store.client import Store
 from tests.unit.test_clock import VirtualClock
 
 pytestmark = pytest.mark.integration
 SOON_S = 2.0
 FAILURES = 3
-
-
-@pytest.fixture
-async def pool(postgres_dsn: str) -> AsyncIterator[asyncpg.Pool]:
-    """Two connections, which the server itself gives all the time there is."""
-    pool = await asyncpg.create_pool(postgres_dsn, min_size=0, max_size=2, timeout=2)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture
@@ -37,14 +28,6 @@ async def hangs(postgres_dsn: str) -> AsyncIterator[None]:
         await connection.execute("LOCK TABLE posts, follows, blocks IN ACCESS EXCLUSIVE MODE")
         yield
     await connection.close()
-
-
-@pytest.fixture
-async def nowhere() -> AsyncIterator[Store]:
-    """A ClickHouse that is not there."""
-    store = Store(f"http://127.0.0.1:{free_port()}/nova")
-    yield store
-    await store.close()
 
 
 @pytest.mark.usefixtures("hangs")

@@ -43,9 +43,8 @@ class Server:
     what the engine says of each query that fails."""
 
     def __init__(
-        self, engine: Engine, folder: Path, access: Access, limits: Limits,
-        failed: Callable[[str], None] = lambda _: None,
-    ) -> None:  # fmt: skip
+        self, engine: Engine, folder: Path, access: Access, limits: Limits, failed: Callable[[str], None]
+    ) -> None:
         self._engine, self._folder, self._access, self._limits = engine, folder, access, limits
         self._failed = failed
         self._cancelling: set[asyncio.Task[None]] = set()
