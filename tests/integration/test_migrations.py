@@ -37,6 +37,16 @@ def test_a_stack_that_runs_has_nothing_to_migrate(stack: LocalStack) -> None:
         assert all(line.endswith(": nothing to do") for line in done.stdout.splitlines()), done.stdout
 
 
+async def test_every_table_that_is_written_in_small_parts_merges_all_of_them_at_once(scratch: AsyncClient) -> None:
+    await clickhouse_schema.migrate(scratch, NOWHERE)
+    found = await scratch.query(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' "
+        "AND name NOT LIKE '.inner%' AND create_table_query NOT LIKE '%remove_small_parts_at_right = 0%'"
+    )
+    # Written once a day, once a migration, and when something is wrong.
+    assert {row[0] for row in found.result_rows} == {"daily_metrics", "nova_migrations", "bad_rows", "bad_rows_sent"}
+
+
 async def test_postgresql_is_migrated_once(postgres_dsn: str) -> None:
     assert await postgres_schema.migrate(postgres_dsn) == []
 
