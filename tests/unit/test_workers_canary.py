@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from nova_feed.clock import SystemClock
-from nova_feed.workers.canary import Canary
+from nova_feed.workers.canary import DEADLINE_S, POLL_S, POLL_SHARE, Canary, CanaryError
+from tests.unit.test_clock import VirtualClock
 
 NOBODY: Any = None  # looking at the feed asks no store
 VIEWER, POST = 7, 42
@@ -53,3 +54,35 @@ async def test_a_post_on_no_page_is_not_there() -> None:
 
 async def test_a_fallback_is_not_the_ranked_feed() -> None:
     assert not await shows(Api([(POST, 1)], fallback=True), 0)
+
+
+class Stage:
+    """Reached ``after_s``, by a clock that goes on while somebody sleeps."""
+
+    def __init__(self, after_s: float) -> None:
+        self.clock, self.after_s, self.looks = VirtualClock(), after_s, 0
+        self.start = self.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        self.clock.pass_s(seconds)
+
+    async def look(self) -> bool:
+        self.looks += 1
+        return self.clock.monotonic() - self.start >= self.after_s
+
+    async def reached(self) -> float:
+        waiting = Canary(NOBODY, NOBODY, NOBODY, NOBODY, str, self.clock, self.sleep)
+        return await waiting._until("stage", self.start, self.look)
+
+
+@pytest.mark.parametrize(("after_s", "most_looks"), [(0.0, 1), (0.3, 8), (5.0, 50), (25.0, 70)])
+async def test_a_stage_is_looked_at_less_often_the_longer_it_takes(after_s: float, most_looks: int) -> None:
+    stage = Stage(after_s)
+    assert after_s <= await stage.reached() <= after_s * (1 + POLL_SHARE) + POLL_S
+    assert stage.looks <= most_looks
+
+
+async def test_a_stage_that_is_not_reached_in_time_is_named() -> None:
+    with pytest.raises(CanaryError, match="did not reach stage") as caught:
+        await Stage(DEADLINE_S + 10).reached()
+    assert caught.value.stage == "stage"
