@@ -33,6 +33,7 @@ from nova_feed.feed.copies import Copies
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.daily import Daily
 from nova_feed.feed.inspect import PostFacts
+from nova_feed.feed.known import KnownViewers
 from nova_feed.feed.measures import PostMeasures
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.people import People
@@ -195,11 +196,12 @@ def defaults(settings: Settings) -> Runtime:
 
 
 def feed_service(
-    settings: Settings, clients: Clients, clock: Clock, renewed: Callable[[int], None] = lambda _: None
-) -> FeedService:
-    """The feed over these clients; ``renewed`` as in FeedService. Raises SettingsError."""
+    settings: Settings, clients: Clients, clock: Clock, renewed: Callable[[int], None] = lambda _: None,
+    known: KnownViewers | None = None,
+) -> FeedService:  # fmt: skip
+    """The feed over these clients; ``renewed`` as in FeedService, ``known`` as in Sources. Raises SettingsError."""
     return FeedService(
-        sources=Sources(clients.store, clock),
+        sources=Sources(clients.store, clock, known),
         builds=Builds(clients.lists.client),
         timeline=Timeline(clients.reads),
         rules=Rules(clients.reads, clients.store, clock),
@@ -270,10 +272,10 @@ async def open_api(
     async with open_clients(settings, name) as clients:
         publisher = Publisher(clients.postgres, clients.producer)
         live = clients.live
-        copies = Copies(clock, version=lambda: live.now.version)
+        copies, known = Copies(clock, version=lambda: live.now.version), KnownViewers(clock)
         access = AccessLog(settings.log_level, settings.log_format, PATH)
         state = ApiState(
-            feed=feed_service(settings, clients, clock, copies.drop),
+            feed=feed_service(settings, clients, clock, copies.drop, known),
             trending=trending(clients, clock),
             suggestions=suggestions(clients, clock),
             acceptor=Acceptor(clients.postgres),
@@ -289,6 +291,7 @@ async def open_api(
             show_metrics=host in LOOPBACK,
             admin=_admin(settings, clients, clock) if admin else None,
         )
+        copies.changes.tell(known.touched, known.forget)
         tail = Tail(settings.kafka_brokers, CHANGES)
         behind = [
             asyncio.create_task(publisher.sweep()),

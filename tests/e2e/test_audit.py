@@ -16,7 +16,7 @@ import pytest
 from nova_feed.cache.lists import ListCache
 from nova_feed.clock import SystemClock
 from nova_feed.feed.frozen import FrozenList, decode, encode
-from nova_feed.ranking import Source
+from nova_feed.ranking import Candidates, Source
 from tests.app import REGULARS, App
 from tests.reader import Json, ReaderOf
 from tests.stack import LocalStack
@@ -125,12 +125,12 @@ async def spoilt(stack: LocalStack, app: App, reader: ReaderOf) -> AsyncIterator
     await lists.forget([SPOILT])
     await reader(SPOILT).page()  # ranked for this answer: nothing is ranked behind it
     frozen = decode(await lists.first(SPOILT) or b"")
-    post, author = frozen.candidates.post_id.copy(), frozen.candidates.author_id.copy()
+    rows = Candidates(frozen.candidates.table.copy())
+    post, author = rows.post_id, rows.author_id
     post[3], author[3] = own, SPOILT
     for row, other in ((10, 9), (60, 2)):
         post[row], author[row] = post[other], author[other]
-    sources = np.full(len(frozen), Source.TRENDING, dtype=np.uint8)  # nothing else is wrong with these rows
-    rows = replace(frozen.candidates, post_id=post, author_id=author, sources=sources)
+    rows.sources[:] = Source.TRENDING  # nothing else is wrong with these rows
     later = SystemClock().now_ms() + 3_600_000  # never too old to answer
     frozen = replace(frozen, candidates=rows, as_of_ms=later, followed=np.zeros(len(frozen), dtype=np.bool_))
     await lists.put(SPOILT, frozen.list_id, encode(frozen), first=True)

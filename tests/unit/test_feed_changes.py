@@ -165,3 +165,12 @@ def test_who_was_touched_is_remembered_within_bounds(told: Told) -> None:
     told.tell("cdc.mutes", muter_id=1, muted_id=2)
     assert told.changes.lately(1)
     assert len(told.changes._viewers) == 1
+
+
+def test_whoever_asks_to_be_told_is_told_too(told: Told) -> None:
+    also: list[int | None] = []
+    told.changes.tell(also.append, lambda: also.append(None))
+    told.tell("cdc.follows", follower_id=7, followee_id=8)
+    told.changes.missed()
+    assert also == [7, None]
+    assert (told.touched, told.forgotten) == ([7], 2)

@@ -16,11 +16,12 @@ from nova_feed.feed.changes import LATEST_S
 from nova_feed.feed.copies import Copies, Rows
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.inspect import Facts, PostFacts, Standing
+from nova_feed.feed.known import Proposal
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.patience import SHORT_S
 from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.service import ENOUGH, SOFT_AT_ONCE, SOFT_PER_S, VALKEY_OPEN_S, FeedService, Page
-from nova_feed.feed.sources import Proposal, Sources
+from nova_feed.feed.sources import Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Source, ViewerRules
 from nova_feed.runtime import Live, Runtime
@@ -35,9 +36,8 @@ class ClickHouse(Sources):
     """Proposes the posts it is given to everybody. Waits for ``open``; ``away`` is looked at when it answers."""
 
     def __init__(self, clock: VirtualClock) -> None:
-        self.posts = range(1, POSTS + 1)
+        self.posts, self.away = range(1, POSTS + 1), False
         self.batches: list[tuple[int, ...]] = []
-        self.away = False
         self.builds: Mapping[str, str] = {}
         self.open = asyncio.Event()
         self.open.set()

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_feed.errors import StoreUnavailableError
-from nova_feed.feed.posts import Posts, counted
-from nova_feed.feed.sources import (
+from nova_feed.feed.known import (
     BLOCKED,
     CLOSE,
     FOLLOWS,
@@ -19,10 +18,11 @@ from nova_feed.feed.sources import (
     UNFOLLOWED,
     Known,
     Proposal,
-    Shared,
-    _by_viewer,
     _look_up,
+    by_viewer,
 )
+from nova_feed.feed.posts import Posts, counted
+from nova_feed.feed.sources import Shared
 from nova_feed.ranking import Candidates, Source
 from nova_feed.store.native import Columns
 from tests.unit.test_clock import VirtualClock
@@ -66,7 +66,7 @@ def proposal(
 @law
 @given(st.lists(st.integers(1, 9), max_size=60), st.permutations(range(1, 12)))
 def test_every_row_goes_to_its_viewer_once_and_in_order(viewers: list[int], asked: list[int]) -> None:
-    groups = _by_viewer(Columns(viewer_id=column(viewers)), asked)
+    groups = by_viewer(Columns(viewer_id=column(viewers)), asked)
     assert {viewer: rows.tolist() for viewer, rows in groups.items()} == {
         viewer: [row for row, other in enumerate(viewers) if other == viewer] for viewer in asked
     }

@@ -15,11 +15,12 @@ from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.frozen import FrozenList
 from nova_feed.feed.inspect import PostFacts
+from nova_feed.feed.known import Proposal
 from nova_feed.feed.laws import Shown, Walk, by_the_rules
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.rules import PageRules, Rules
 from nova_feed.feed.service import FeedService, Page
-from nova_feed.feed.sources import Proposal, Sources
+from nova_feed.feed.sources import Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Saturation, Source, ViewerRules
 from nova_feed.runtime import Live, Runtime

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from itertools import starmap
 from typing import Any
 
@@ -12,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_feed.ranking import Candidates, Source, merge
+from nova_feed.ranking import COLUMNS, Candidates, Source, merge
 
-NAMES = tuple(field.name for field in fields(Candidates))
 INT64 = st.integers(-(2**63), 2**63 - 1)
 COUNT = st.integers(0, 2**63 - 1)
 NOW = 1_760_000_000_000
@@ -24,12 +22,12 @@ Row = tuple[int, ...]
 
 def from_rows(rows: Sequence[Row]) -> Candidates:
     """Rows in the order of the fields of Candidates."""
-    columns: list[Any] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in NAMES]
-    return Candidates.make(**dict(zip(NAMES, columns, strict=True)))
+    columns: list[Any] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
+    return Candidates.make(**dict(zip(COLUMNS, columns, strict=True)))
 
 
 def to_rows(candidates: Candidates) -> list[Row]:
-    return list(zip(*(getattr(candidates, name).tolist() for name in NAMES), strict=True))
+    return list(zip(*(getattr(candidates, name).tolist() for name in COLUMNS), strict=True))
 
 
 def row(ids: st.SearchStrategy[int], times: st.SearchStrategy[int], counts: st.SearchStrategy[int]) -> Any:
@@ -109,11 +107,31 @@ def test_no_candidates_are_candidates_too() -> None:
     assert len(Candidates.empty()) == len(Candidates.concat([])) == len(merge(Candidates.empty())) == 0
 
 
-def test_int64_columns_are_shared_and_slices_copy_nothing() -> None:
+def test_columns_and_slices_copy_nothing() -> None:
     ids = np.arange(4)
     candidates = Candidates.make(**valid(post_id=ids, author_id=ids, created_ms=ids))
-    assert candidates.post_id is ids
-    assert np.shares_memory(candidates.take(slice(1, 3)).post_id, ids)
+    assert all(np.shares_memory(getattr(candidates, name), candidates.table) for name in COLUMNS)
+    assert np.shares_memory(candidates.take(slice(1, 3)).post_id, candidates.table)
+
+
+@pytest.mark.parametrize("rows", [np.array([3, 1]), np.array([False, True, False, True]), slice(1, 3)])
+def test_rows_are_taken_by_number_by_mask_and_by_slice(rows: Any) -> None:
+    ids = np.arange(4)
+    candidates = Candidates.make(**valid(post_id=ids, author_id=ids + 10, created_ms=ids + 20))
+    taken = candidates.take(rows)
+    assert [taken.post_id.tolist(), taken.author_id.tolist()] == [ids[rows].tolist(), (ids + 10)[rows].tolist()]
+
+
+def test_a_row_that_is_not_there_cannot_be_taken() -> None:
+    with pytest.raises(IndexError):
+        Candidates.make(**valid()).take(np.array([2]))
+
+
+def test_interactions_are_given_to_a_copy() -> None:
+    candidates = Candidates.make(**valid())
+    given_more = candidates.with_interactions(np.array([4, 5]))
+    assert (given_more.interactions.tolist(), candidates.interactions.tolist()) == ([4, 5], [0, 0])
+    assert to_rows(given_more.with_interactions(candidates.interactions)) == to_rows(candidates)
 
 
 @pytest.mark.parametrize(

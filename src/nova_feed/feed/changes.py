@@ -41,13 +41,18 @@ class Changes:
 
     def __init__(self, clock: Clock, touched: Callable[[int], None], forget: Callable[[], None]) -> None:
         """``touched(viewer)`` is called when rules of a viewer changed, ``forget()`` when anybody's may have."""
-        self._clock, self._touch, self._forget = clock, touched, forget
+        self._clock = clock
+        self._told: list[tuple[Callable[[int], None], Callable[[], None]]] = [(touched, forget)]
         self.number = 0  # of the last change that concerns everybody
         self.since = 0  # from this one on none was missed
         self._viewers: dict[int, float] = {}
         self._gone: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._beat_ms: float | None = None
         self._postgres: tuple[float, float] | None = None  # its clock in ms, and when (monotonic) that was asked for
+
+    def tell(self, touched: Callable[[int], None], forget: Callable[[], None]) -> None:
+        """Somebody else is told, too, of what comes from now on."""
+        self._told.append((touched, forget))
 
     def fresh(self) -> bool:
         """Whether all that was committed up to ``LATEST_S`` ago has been told."""
@@ -112,7 +117,12 @@ class Changes:
             for column in VIEWERS[record.topic]:
                 viewer = _id(row[column])
                 self._viewers[viewer] = now
-                self._touch(viewer)
+                for touched, _ in self._told:
+                    touched(viewer)
+
+    def _forget(self) -> None:
+        for _, forget in self._told:
+            forget()
 
 
 def _id(value: object) -> int:

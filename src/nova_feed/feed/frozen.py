@@ -18,9 +18,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nova_feed.ranking import Candidates, Ranked, Removed, Scores, Weights, among, score
+from nova_feed.ranking import COLUMNS, Candidates, Ranked, Removed, Scores, Weights, among, score
 
-_COLUMNS = ("post_id", "author_id", "created_ms", "likes", "comments", "shares", "exposures", "interactions", "sources")
 _FLAGS = ("relaxed", "seen", "followed")
 _WIDTHS: tuple[Literal[0, 1, 2, 4, 8], ...] = (0, 1, 2, 4, 8)
 _ENDS = tuple(1 << 8 * width for width in _WIDTHS)  # how many numbers as many bytes can tell apart
@@ -44,7 +43,7 @@ class _Head(msgspec.Struct, array_like=True):
     cold: bool
     weights: Weights
     rows: int
-    columns: Annotated[list[_Column], msgspec.Meta(min_length=len(_COLUMNS) + 1, max_length=len(_COLUMNS) + 1)]
+    columns: Annotated[list[_Column], msgspec.Meta(min_length=len(COLUMNS) + 1, max_length=len(COLUMNS) + 1)]
     drawn: bool  # whether there are propensities
 
 
@@ -112,7 +111,7 @@ def freeze(
 
 def encode(frozen: FrozenList) -> bytes:
     """Header length (u32), header (MessagePack), then one column after the other."""
-    columns, bodies = _pack(np.stack([getattr(frozen.candidates, name) for name in _COLUMNS] + [frozen.rank_before]))
+    columns, bodies = _pack(np.concatenate([frozen.candidates.table.T, frozen.rank_before[np.newaxis]]))
     drawn = bool(frozen.propensity.any())
     head = msgspec.msgpack.encode(
         _Head(
@@ -140,12 +139,11 @@ def decode(body: bytes) -> FrozenList:
     for size in sizes:
         parts.append(body[at : at + size])
         at += size
-    *columns, rank_before = _unpack(head.columns, parts, rows)
+    numbers = _unpack(head.columns, parts, rows)
     flags = [np.unpackbits(np.frombuffer(part, np.uint8), count=rows).view(np.bool_) for part in parts[-4:-1]]
-    candidates = dict(zip(_COLUMNS, columns, strict=True))
     return FrozenList(
         head.list_id, head.as_of_ms, head.source, head.reason, head.cold, head.weights,
-        Candidates(**candidates | {"sources": candidates["sources"].astype(np.uint8)}), rank_before,
+        Candidates(numbers[:-1].T.copy()), numbers[-1],
         np.frombuffer(parts[-1], "<f8") if head.drawn else np.zeros(rows), *flags,
     )  # fmt: skip
 

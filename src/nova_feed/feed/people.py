@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from nova_feed.away import POSTGRES_AWAY
-from nova_feed.feed.sources import BLOCKED, FOLLOWS, MUTED
+from nova_feed.feed.known import BLOCKED, FOLLOWS, MUTED
 from nova_feed.model import CANARY_AUTHOR, CANARY_VIEWER
 from nova_feed.ops import tracing
 from nova_feed.store.client import Store

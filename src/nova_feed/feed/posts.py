@@ -52,14 +52,7 @@ class Posts:
 
     def newest(self, authors: Ints, most: int) -> Ints:
         """Rows of the newest posts of these authors, ``most`` of them (of two as old, the one with the higher id)."""
-        rows = self._rows(*self._spans(authors))
-        if len(rows) <= most:
-            return rows
-        created = self.candidates.created_ms[rows]
-        edge = np.partition(created, len(rows) - most)[len(rows) - most]
-        newer, as_old = rows[created > edge], rows[created == edge]
-        by_id = np.argsort(self.candidates.post_id[as_old])[::-1]
-        return np.append(newer, as_old[by_id[: most - len(newer)]])
+        return self._latest(self._rows(*self._spans(authors)), most)
 
     def closest(self, authors: Ints, interactions: Ints, most: int) -> Ints:
         """Rows of ``most`` posts: those of the authors with most interactions first, of each the newest first."""
@@ -67,15 +60,25 @@ class Posts:
         authors, interactions = authors[by_interactions], interactions[by_interactions]
         begins, counts = self._spans(authors)
         enough = int(np.searchsorted(np.cumsum(counts), most))
-        if enough < len(authors):  # the authors after these are reached only by as many interactions
-            near = int(np.searchsorted(-interactions, -interactions[enough], side="right"))
-            begins, counts, interactions = begins[:near], counts[:near], interactions[:near]
-        rows = self._rows(begins, counts)
+        if enough == len(authors):
+            return self._rows(begins, counts)
+        # The author with whom there is enough, and those of as many interactions: of theirs the newest.
+        alike = np.flatnonzero(interactions == interactions[enough])
+        first, last = int(alike[0]), int(alike[-1]) + 1
+        closer, as_close = (
+            self._rows(begins[:first], counts[:first]),
+            self._rows(begins[first:last], counts[first:last]),
+        )
+        return np.append(closer, self._latest(as_close, most - len(closer)))
+
+    def _latest(self, rows: Ints, most: int) -> Ints:
         if len(rows) <= most:
             return rows
-        known = self.candidates
-        order = np.lexsort((-known.post_id[rows], -known.created_ms[rows], -np.repeat(interactions, counts)))
-        return rows[order[:most]]
+        created = self.candidates.created_ms[rows]
+        edge = np.partition(created, len(rows) - most)[len(rows) - most]
+        newer, as_old = rows[created > edge], rows[created == edge]
+        by_id = np.argsort(self.candidates.post_id[as_old])[::-1]
+        return np.append(newer, as_old[by_id[: most - len(newer)]])
 
     def _spans(self, authors: Ints) -> tuple[Ints, Ints]:
         """Of each author the first row, and how many there are."""

@@ -31,11 +31,12 @@ from nova_feed.feed.cursor import TAIL, Cursor, CursorSigner
 from nova_feed.feed.frozen import LONGEST, FrozenList, freeze
 from nova_feed.feed.inspect import Inspection, PostFacts, inspect
 from nova_feed.feed.keeping import Keeping
+from nova_feed.feed.known import Proposal
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.patience import patience_s
 from nova_feed.feed.rules import Rules
 from nova_feed.feed.slices import Slices
-from nova_feed.feed.sources import Proposal, Sources
+from nova_feed.feed.sources import Sources
 from nova_feed.feed.timeline import TIMELINE_WEIGHTS, Timeline
 from nova_feed.feed.told import looked_up, tell_ranking, timed
 from nova_feed.ops import metrics

@@ -1,48 +1,34 @@
 """Candidates of a group of viewers: ClickHouse says what it knows of each viewer and each author (one query for all of
-them), and the posts of those authors are in this process, or are asked for (``feed/posts.py``).
+those of whom nothing is kept, ``feed/known.py``), and the posts of those authors are in this process, or are asked for
+(``feed/posts.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from nova_feed.clock import Clock
-from nova_feed.feed.posts import Posts, PostTable, counted
+from nova_feed.feed.known import Ints, Known, KnownViewers, Proposal, by_viewer
+from nova_feed.feed.posts import PostTable, counted
 from nova_feed.feed.slices import Slices
 from nova_feed.model import CANARY_AUTHOR
-from nova_feed.ranking import AFFINITY_REACH, FOLLOWEE_REACH, Candidates, Source, ViewerRules
+from nova_feed.ranking import Candidates, Source
 from nova_feed.store.client import Store
-from nova_feed.store.native import Columns
 
-FOLLOWS, UNFOLLOWED, BLOCKED, MUTED = 1, 2, 4, 8
-CLOSE = 40  # authors, those the viewer interacted with most
-HOT, NEWEST = "hot_posts", "author_posts"
+HOT, NEWEST, AFFINITY = "hot_posts", "author_posts", "affinity"
 TRENDING_AGE_S, EXPLORATION_AGE_S = 1.0, 5.0
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Proposal:
-    """What one viewer's list is ranked from: candidates not yet merged, the rules as the store knows them, and whom the
-    viewer follows of the authors."""
-
-    candidates: Candidates
-    rules: ViewerRules
-    followees: Ints
-    cold: bool = False  # nothing is known of the viewer: no follows, no interactions
 
 
 class Sources:
     """Reads proposals. Raises StoreUnavailableError."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._slices = store, Slices()
+    def __init__(self, store: Store, clock: Clock, kept: KnownViewers | None = None) -> None:
+        """``kept``: None where nobody tells of changes."""
+        self._store, self._clock, self._kept, self._slices = store, clock, kept, Slices()
         self._hot = PostTable(
             lambda authors: store.select("hot_posts", authors=authors), partial(self._size, HOT), Source.FOLLOWEE, clock
         )
@@ -55,13 +41,9 @@ class Sources:
 
     async def propose(self, viewers: Sequence[int], builds: Mapping[str, str]) -> Mapping[int, Proposal]:
         """One proposal for each viewer; ``builds``: the newest build of each table, of which no older one is used."""
-        pairs, trending, fresh = await asyncio.gather(
-            self._store.select("pairs", viewers=list(viewers)), self._trending.get(), self._fresh.get()
+        known, trending, fresh = await asyncio.gather(
+            self._known(viewers, builds.get(AFFINITY)), self._trending.get(), self._fresh.get()
         )
-        known = {}
-        for viewer, rows in _by_viewer(pairs, viewers).items():
-            await self._slices.turn()
-            known[viewer] = Known.of(viewer, pairs, rows)
         hot, newest = await asyncio.gather(
             self._hot.of(_united(one.followees for one in known.values()), builds.get(HOT)),
             self._newest.of(_united(one.close for one in known.values()), builds.get(NEWEST)),
@@ -71,6 +53,20 @@ class Sources:
             await self._slices.turn()
             proposals[viewer] = one.proposal(hot, newest, trending, fresh)
         return proposals
+
+    async def _known(self, viewers: Sequence[int], built: str | None) -> Mapping[int, Known]:
+        known = {} if self._kept is None else self._kept.of(viewers, built)
+        strangers = [viewer for viewer in viewers if viewer not in known]
+        if not strangers:
+            return known
+        asked, answers = self._clock.monotonic(), dict[int, Known]()
+        pairs = await self._store.select("pairs", viewers=strangers)
+        for viewer, rows in by_viewer(pairs, strangers).items():
+            await self._slices.turn()
+            answers[viewer] = Known.of(viewer, pairs, rows)
+        if self._kept is not None:
+            self._kept.keep(answers.values(), built, asked)
+        return known | answers
 
     async def _size(self, table: str) -> int:
         return int((await self._store.select("table_sizes"))[table][0])
@@ -114,75 +110,8 @@ class Shared:
             asking.exception()  # whoever waits has it; it may be nobody
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Known:
-    """What ClickHouse knows of a viewer and others: ``authors`` (ascending), to each of them ``interactions`` and a
-    ``relation`` (bits); ``close``: whom the viewer interacted with most, the closest first."""
-
-    viewer: int
-    authors: Ints
-    interactions: Ints
-    relation: Ints
-    close: Ints
-
-    @classmethod
-    def of(cls, viewer: int, pairs: Columns, rows: Ints) -> Known:
-        """The rows of a viewer."""
-        rows = rows[np.argsort(pairs["author_id"][rows])]
-        authors, interactions = pairs["author_id"][rows], pairs["interactions"][rows]
-        by_interactions = np.argsort(-interactions, kind="stable")[:CLOSE]
-        close = authors[by_interactions[interactions[by_interactions] > 0]]
-        return cls(viewer, authors, interactions, pairs["relation"][rows], close)
-
-    @property
-    def followees(self) -> Ints:
-        """Whom the viewer follows."""
-        return self._related(FOLLOWS)
-
-    def proposal(self, hot: Posts, newest: Posts, trending: Candidates, fresh: Candidates) -> Proposal:
-        """What a list of this viewer is ranked from."""
-        followees = self.followees
-        cold = not (len(followees) or len(self.close))
-        parts = [
-            hot.candidates.take(hot.newest(followees, FOLLOWEE_REACH.rows)),
-            newest.candidates.take(newest.closest(self.close, self._with(self.close), AFFINITY_REACH.rows)),
-            trending,
-        ]
-        together = Candidates.concat([*parts, fresh] if cold else parts)
-        rules = ViewerRules(
-            self.viewer, blocked_authors=self._related(BLOCKED), muted_authors=self._related(MUTED),
-            unfollowed_authors=self._related(UNFOLLOWED),
-        )  # fmt: skip
-        known = replace(together, interactions=self._with(together.author_id))
-        return Proposal(known, rules, followees, cold=cold)
-
-    def _related(self, bit: int) -> Ints:
-        return self.authors[self.relation & bit > 0]
-
-    def _with(self, authors: Ints) -> Ints:
-        """The viewer's interactions with each of these authors."""
-        return _look_up(authors, self.authors, self.interactions)
-
-
 def _united(groups: Iterable[Ints]) -> Ints:
     return np.unique(np.concatenate([_NOBODY, *groups]))
 
 
 _NOBODY: Ints = np.empty(0, dtype=np.int64)
-
-
-def _look_up(wanted: Ints, keys: Ints, values: Ints) -> Ints:
-    """values of the (ascending) keys that are wanted; 0 for a key that is not there."""
-    if not len(keys):
-        return np.zeros(len(wanted), dtype=np.int64)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found: Ints = np.where(keys[at] == wanted, values[at], 0)
-    return found
-
-
-def _by_viewer(columns: Columns, viewers: Sequence[int]) -> dict[int, Ints]:
-    """viewer -> the rows of that viewer."""
-    order = np.argsort(columns["viewer_id"], kind="stable")
-    of = columns["viewer_id"][order]
-    begins, ends = np.searchsorted(of, viewers), np.searchsorted(of, viewers, side="right")
-    return {viewer: order[begin:end] for viewer, begin, end in zip(viewers, begins, ends, strict=True)}

@@ -10,7 +10,7 @@ import numpy as np
 
 from nova_feed.away import POSTGRES_AWAY
 from nova_feed.errors import StoreUnavailableError
-from nova_feed.feed.sources import Proposal
+from nova_feed.feed.known import Proposal
 from nova_feed.model import CANARY_AUTHOR
 from nova_feed.ops import tracing
 from nova_feed.ranking import Candidates, Source, ViewerRules, Weights

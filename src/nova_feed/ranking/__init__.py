@@ -9,6 +9,7 @@ from nova_feed.ranking.arrays import among
 from nova_feed.ranking.audit import avoidable, lawful, violations
 from nova_feed.ranking.candidates import (
     AFFINITY_REACH,
+    COLUMNS,
     FOLLOWEE_REACH,
     TRENDING_REACH,
     Candidates,
@@ -26,6 +27,7 @@ from nova_feed.ranking.trending import Shown, engagement, show, trend
 
 __all__ = [
     "AFFINITY_REACH",
+    "COLUMNS",
     "FOLLOWEE_REACH",
     "TRENDING_REACH",
     "Arrangement",

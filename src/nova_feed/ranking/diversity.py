@@ -87,14 +87,17 @@ def saturate(
 
 
 class _Appearances:
-    """Where each author stood last, and from which position on he is admissible again."""
+    """From which position on each author is admissible again (``free_at``), and where he stood last.
 
-    __slots__ = ("_in_top", "_rule", "free_at", "last")
+    Whoever is placed beyond the top may be noted in ``free_at`` alone.
+    """
+
+    __slots__ = ("_in_top", "_last", "_rule", "free_at")
 
     def __init__(self, rule: Saturation) -> None:
         self._rule = rule
         self._in_top: dict[int, int] = {}
-        self.last: dict[int, int] = {}
+        self._last: dict[int, int] = {}
         self.free_at: dict[int, int] = {}
 
     def add(self, author: int, position: int) -> None:
@@ -104,8 +107,35 @@ class _Appearances:
             self._in_top[author] = self._in_top.get(author, 0) + 1
             if self._in_top[author] >= self._rule.max_in_top:
                 free_at = max(free_at, self._rule.top)
-        self.last[author] = position
+        self._last[author] = position
         self.free_at[author] = free_at
+
+    def last_of(self, author: int) -> int:
+        """Where the author stood last; he has stood somewhere."""
+        beyond = self.free_at[author] - self._rule.distance
+        return beyond if beyond >= self._rule.top else self._last[author]
+
+
+def _as_scored(authors: list[int], row: int, free_at: dict[int, int], positions: range, distance: int) -> int:
+    """How many rows from this one on stand at these positions one after the other, as in most of a list beyond its top;
+    notes them."""
+    first = row
+    for position in positions:
+        author = authors[row]
+        if free_at.get(author, position) > position:
+            break
+        free_at[author] = position + distance
+        row += 1
+    return row - first
+
+
+def _best_held(held: dict[int, deque[int]], free_at: dict[int, int], position: int, row: int) -> tuple[int, int]:
+    """The first held row before ``row`` that is admissible at this position, and its author; ``row`` when none is."""
+    author = 0
+    for waiting, rows in held.items():
+        if rows[0] < row and free_at[waiting] <= position:
+            row, author = rows[0], waiting
+    return row, author
 
 
 def _fill(
@@ -115,19 +145,21 @@ def _fill(
 
     Rows whose author must wait are *held*, and every held row is better scored than any row not looked at yet. A row is
     held only while no held author is admissible; authors inadmissible at one position are fewer than top + distance,
-    and so are the held ones. One loop with few calls, because it is half of what ranking costs.
+    and so are the held ones. One function with few calls, because it is half of what ranking costs.
     """
-    free_at, last, count, distance = appearances.free_at, appearances.last, len(authors), rule.distance
+    free_at, count, distance, top = appearances.free_at, len(authors), rule.distance, rule.top
     held: dict[int, deque[int]] = {}
     order: list[int] = []
-    relaxed: list[bool] = []
-    following = 0  # the first row not looked at
-    for position in positions:
-        row = count
-        if held:
-            for waiting, rows in held.items():
-                if rows[0] < row and free_at[waiting] <= position:
-                    row, author = rows[0], waiting
+    relaxed = [False] * len(positions)
+    following, position = 0, positions.start  # the first row not looked at, and the first place not filled
+    while position < positions.stop:
+        if not held and position >= top:
+            run = _as_scored(authors, following, free_at, range(position, positions.stop), distance)
+            order += range(following, following + run)
+            following, position = following + run, position + run
+            if position == positions.stop:
+                break
+        row, author = _best_held(held, free_at, position, count) if held else (count, 0)
         if row == count:
             while following < count:
                 author = authors[following]
@@ -136,18 +168,17 @@ def _fill(
                     row = following - 1
                     break
                 held.setdefault(author, deque()).append(following - 1)
-        nobody = row == count
-        if nobody:
-            author = min(held, key=last.__getitem__)
+        if row == count:
+            author = min(held, key=appearances.last_of)
+            relaxed[position - positions.start] = True
         if author in held:
             row = held[author].popleft()
             if not held[author]:
                 del held[author]
-        if position < rule.top:
+        if position < top:
             appearances.add(author, position)
         else:
-            last[author] = position
             free_at[author] = position + distance
         order.append(row)
-        relaxed.append(nobody)
+        position += 1
     return order, relaxed
