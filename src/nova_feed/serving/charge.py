@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_network
 
 from starlette.requests import Request
@@ -65,11 +66,15 @@ async def charge(request: Request, limit: Limiter, caller: str, units: int = 1) 
 
 def fields(name: str, verdict: Verdict) -> RawHeaders:
     """What an answer says of a limit: draft-ietf-httpapi-ratelimit-headers-10."""
-    quota = verdict.quota
-    return [
-        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (name.encode(), quota.units, quota.window_s)),
-        (b"ratelimit", b'"%b";r=%d;t=%d' % (name.encode(), verdict.remaining, math.ceil(verdict.full_in_s))),
-    ]
+    quota_is, says = _of_limit(name, verdict.quota)
+    return [quota_is, (b"ratelimit", says % (verdict.remaining, math.ceil(verdict.full_in_s)))]
+
+
+@lru_cache(maxsize=16)
+def _of_limit(name: str, quota: Quota) -> tuple[tuple[bytes, bytes], bytes]:
+    """The field that is always the same, and the form of the other one's value."""
+    policy = b'"%b";q=%d;w=%d' % (name.encode(), quota.units, quota.window_s)
+    return (b"ratelimit-policy", policy), b'"%b";r=%%d;t=%%d' % name.encode()
 
 
 def address_of(request: Request) -> str:

@@ -8,6 +8,7 @@ within any ``t`` seconds at most ``units + units / window * t`` are allowed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _ROUNDING = 1e-6  # of a unit: sums of floats are not exact
 
@@ -30,8 +31,7 @@ class Quota:
         return max(1, self.units // 100)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is told to who asked. ``wait_s``: 0 when allowed; else until as much would be allowed if nobody asks before.
 
     ``remaining``: units that could be spent now; ``full_in_s``: seconds until all of the quota could be.
