@@ -60,6 +60,26 @@ async def test_pages_that_come_together_each_get_what_the_tables_say_of_them(
     assert any(page.hidden_authors for page in found)
 
 
+async def test_viewers_who_come_together_are_each_told_how_many_posts_of_followees_are_newer(
+    pool: asyncpg.Pool, nowhere: Store
+) -> None:
+    lot = random.Random(28)
+    follows = some(lot, 0.3)
+    await pool.executemany("INSERT INTO users (username) VALUES ($1)", [(f"p{i}",) for i in range(PEOPLE)])
+    await pool.executemany("INSERT INTO follows VALUES ($1, $2)", sorted(follows))
+    posts = [(1 + lot.randrange(PEOPLE), i) for i in range(POSTS)]  # author, and the second it was made in
+    made = "INSERT INTO posts (author_id, body, created_at) VALUES ($1, '', to_timestamp($2))"
+    await pool.executemany(made, posts)
+    asked = [(lot.randint(1, PEOPLE), lot.randint(-1, POSTS) * 1000) for _ in range(PAGES)]
+    rules = Rules(pool, nowhere, VirtualClock())
+    found = await asyncio.gather(*(rules.newer(*one) for one in asked))
+    assert found == [
+        sum((viewer, author) in follows and second * 1000 > since_ms for author, second in posts)
+        for viewer, since_ms in asked
+    ]
+    assert {0} < {*found}
+
+
 async def test_one_question_that_fails_is_one_failure_however_many_pages_it_was_for(nowhere: Store) -> None:
     away = asyncpg.create_pool(f"postgresql://127.0.0.1:{free_port()}/nova", min_size=0, max_size=2, timeout=1)
     async with away as pool:

@@ -34,7 +34,7 @@ class Connect(Managed):
         )
 
     def command(self) -> Command:
-        argv = (str(self.java), *jvm.options(self.folder, HEAP_MIB), "-cp", self.class_path,
+        argv = (str(self.java), *jvm.options(self.folder, HEAP_MIB, busy=False), "-cp", self.class_path,
                 "org.apache.kafka.connect.cli.ConnectDistributed", str(self.folder / "connect.properties"))  # fmt: skip
         return Command(argv, {PASSWORD_VARIABLE: self._password})
 

@@ -47,7 +47,12 @@ class Kafka(Managed):
         return Command((*self._java(), "kafka.Kafka", str(self.folder / "server.properties")))
 
     def _java(self) -> tuple[str, ...]:
-        return (str(self.java), *jvm.options(self.folder, HEAP_MIB[self.cluster.copies]), "-cp", self.class_path)
+        return (
+            str(self.java),
+            *jvm.options(self.folder, HEAP_MIB[self.cluster.copies], busy=True),
+            "-cp",
+            self.class_path,
+        )
 
     def properties(self) -> str:
         """Its configuration file."""
