@@ -118,6 +118,17 @@ def test_who_was_touched_long_ago_is_not_remembered_for_ever() -> None:
     assert len(keeper.viewers._touched) == 1
 
 
+def test_many_who_are_touched_at_once_are_gone_through_a_few_times_and_not_for_each_of_them() -> None:
+    keeper = Keeper()
+    made = [keeper.viewers._touched]  # one each time that they are gone through
+    for viewer in range(10 * REMEMBERED):
+        keeper.viewers.touched(viewer)
+        if keeper.viewers._touched is not made[-1]:
+            made.append(keeper.viewers._touched)
+        assert len(made) < 10
+    assert len(keeper.viewers._touched) == 10 * REMEMBERED
+
+
 class Asked(Store):
     """Knows of every viewer one author, whom it follows; remembers of whom it was asked."""
 

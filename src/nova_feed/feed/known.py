@@ -113,6 +113,7 @@ class KnownViewers:
         self._all: OrderedDict[int, _Kept] = OrderedDict()
         self._bytes = 0
         self._touched: dict[int, float] = {}
+        self._many = REMEMBERED  # of those touched: past it the ones of long ago are forgotten
         self._forgot = float("-inf")
 
     def __len__(self) -> int:
@@ -150,8 +151,9 @@ class KnownViewers:
         self._drop(viewer)
         now = self._clock.monotonic()
         self._touched[viewer] = now
-        if len(self._touched) > REMEMBERED:
+        if len(self._touched) > self._many:
             self._touched = {one: at for one, at in self._touched.items() if now - at < UNSETTLED_S + TRUSTED_S}
+            self._many = max(REMEMBERED, 2 * len(self._touched))  # not gone through for each of a million
 
     def forget(self) -> None:
         """Something may have changed for anybody."""
