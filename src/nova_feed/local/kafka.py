@@ -49,7 +49,7 @@ class Kafka(Managed):
     def _java(self) -> tuple[str, ...]:
         return (
             str(self.java),
-            *jvm.options(self.folder, HEAP_MIB[self.cluster.copies], busy=True),
+            *jvm.options(self.folder, HEAP_MIB[self.cluster.copies], busy=self.cluster.copies == 1),
             "-cp",
             self.class_path,
         )
