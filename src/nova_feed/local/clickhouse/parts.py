@@ -24,7 +24,7 @@ def parts_without_marks(folder: Path) -> list[Path]:
     for count in folder.glob(_PARTS):
         part = count.parent
         with suppress(FileNotFoundError):  # the engine removes parts all the time
-            if part.name.startswith(_UNFINISHED) or not _rows(count):
+            if part.name.startswith(_UNFINISHED) or count.read_text().strip() == "0":  # one without rows has no marks
                 continue
             if any(not marks.stat().st_size for pattern in _MARKS for marks in part.glob(pattern)):
                 found.append(part)
@@ -40,8 +40,3 @@ def set_aside_parts_without_marks(folder: Path) -> list[Path]:
         moved.append(part.rename(aside))
         _log.warning("a part without marks, set aside: %s", aside)
     return moved
-
-
-def _rows(count: Path) -> int:
-    text = count.read_text().strip()
-    return int(text) if text.isdecimal() else 0
