@@ -7,12 +7,12 @@ wrote. Connections are made before the first request; with all of them busy a re
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,8 @@ import uvloop
 
 PATIENCE_S = 60.0  # for its start, its connections, and its last answers
 CONNECT_S = 10.0
+TICK_S = 0.001  # uvloop's timers are no finer: less is at once, and again, and again
+LOOK_S = 0.05  # how often it is looked for requests that were not answered in time
 LOST = 0  # in place of a status: the connection failed, or no answer came in time, or the request was never sent
 Floats = npt.NDArray[np.float64]
 
@@ -95,67 +97,75 @@ def run(plan: Plan, order: npt.NDArray[np.int64]) -> Seen:
     return Running(plan, order).wait()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One HTTP/1.1 connection, one request at a time; reads status and Content-Length, and passes by the body."""
 
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.body = b""
-        self._answer: asyncio.Future[int] | None = None
-        self._got = bytearray()
-        self._whole = 0
+    _room = memoryview(bytearray(1 << 18))  # of all connections: nobody looks at what has been read
+
+    def __init__(self, answered: Callable[[Connection, int], None]) -> None:
+        """``answered(connection, status)`` ends each request; after LOST the connection is no good."""
+        self.until = 0.0
+        self.number = 0
+        self._answered = answered
+        self._transport: asyncio.Transport | None = None
+        self._asked = False
+        self._head = b""
+        self._status = self._left = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the protocol's signature
-        self.transport = None
+        self._transport = None
         self._end(LOST)
 
-    def data_received(self, data: bytes) -> None:
-        self._got += data
-        if not self._whole:
-            head = self._got.find(b"\r\n\r\n")
-            if head < 0:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the protocol's signature
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._left:
+            self._left -= nbytes
+        else:
+            self._head += bytes(self._room[:nbytes])
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
                 return
-            lines = bytes(self._got[:head]).lower()
+            lines = self._head[:end].lower()
             at = lines.index(b"content-length:") + 15
-            self._whole = head + 4 + int(lines[at : at + 20].split(b"\r\n", 1)[0])
-        if len(self._got) >= self._whole:
-            self.body = bytes(self._got[: self._whole])
-            self._end(int(self.body[9:12]))
+            self._status = int(lines[9:12])
+            self._left = end + 4 + int(lines[at : at + 20].split(b"\r\n", 1)[0]) - len(self._head)
+        if self._left <= 0:
+            self._end(self._status)
 
-    def _end(self, status: int) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(status)
-        self._got.clear()
-        self._whole = 0
-
-    async def ask(self, request: bytes, timeout_s: float) -> int:
-        """The status of the answer; LOST when there is none. After LOST the connection is no good."""
-        if self.transport is None:
-            return LOST
-        self._answer = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._answer
-        except TimeoutError:
-            self.close()
-            return LOST
+    def ask(self, request: bytes, number: int, until: float) -> None:
+        """Send a request, to be answered until then (monotonic; whoever sends looks at the clock)."""
+        self.number, self.until, self._asked = number, until, True
+        if self._transport is None:
+            self._end(LOST)
+        else:
+            self._transport.write(request)
 
     def close(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
-            self.transport = None
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+        self._end(LOST)
+
+    def _end(self, status: int) -> None:
+        asked, self._asked = self._asked, False
+        self._head, self._left = b"", 0
+        if asked:
+            self._answered(self, status)
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str, answered: Callable[[Connection, int], None]) -> Connection:
     """A connection to the server of a URL."""
     at = urlsplit(url)
     async with asyncio.timeout(CONNECT_S):
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(Connection, at.hostname or "127.0.0.1", at.port or 80)
+        _, connection = await loop.create_connection(
+            lambda: Connection(answered), at.hostname or "127.0.0.1", at.port or 80
+        )
     return connection
 
 
@@ -164,39 +174,87 @@ def request_of(url: str, path: str, token: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
-async def _generate(plan: Plan, tokens: list[str], out: str) -> None:
-    requests = [request_of(plan.url, plan.path, token) for token in tokens]
-    order = np.load(plan.order)
-    many = int(plan.rate * plan.seconds)
-    seconds, status = np.zeros(many), np.zeros(many, dtype=np.int64)
-    connections = [await connect(plan.url) for _ in range(plan.connections)]
-    start, numbers = time.monotonic() + 0.1, itertools.count()
-    end = start + plan.seconds + plan.timeout_s
+class _Generator:
+    """Callbacks alone, no task or timer for each request: what the client takes of a processor the system lacks."""
 
-    async def one(connection: Connection) -> None:
-        while (i := next(numbers)) < many:
-            due = start + i / plan.rate
-            wait = due - time.monotonic()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            if time.monotonic() < end:  # a request that no connection was free for until then was never answered
-                status[i] = await connection.ask(requests[order[i % len(order)]], plan.timeout_s)
-                if status[i] == LOST:
-                    connection = await _again(plan.url, connection)
-            seconds[i] = time.monotonic() - due
+    def __init__(self, plan: Plan, requests: list[bytes], order: npt.NDArray[np.int64]) -> None:
+        self._plan, self._requests, self._order = plan, requests, order.tolist()
+        self._many = int(plan.rate * plan.seconds)
+        self.seconds, self.status = np.zeros(self._many), np.zeros(self._many, dtype=np.int64)
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._mending: set[asyncio.Task[None]] = set()
+        self._next = 0
+        self._start = self._end = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """All requests, each answered, lost, or never sent because nothing was free until the end."""
+        plan = self._plan
+        self._idle = [await connect(plan.url, self._answered) for _ in range(plan.connections)]
+        self._start = time.monotonic() + 0.1
+        self._end = self._start + plan.seconds + plan.timeout_s
+        self._send_due()
+        while (self._next < self._many or self._busy) and (now := time.monotonic()) < self._end:
+            await asyncio.sleep(LOOK_S)
+            for connection in [one for one in self._busy if one.until < now]:
+                connection.close()
+        never, self._next = range(self._next, self._many), self._many
+        self.seconds[never.start :] = time.monotonic() - self._start - np.array(never) / plan.rate
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+        for task in self._mending:
+            task.cancel()
+        await asyncio.gather(*self._mending, return_exceptions=True)
+
+    def _send_due(self) -> None:
+        """Send what is due as far as connections are free, and come again when more is."""
+        now = time.monotonic()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._next < self._many and self._idle:
+            due = self._start + self._next / self._plan.rate
+            if due > now:
+                self._timer = asyncio.get_running_loop().call_later(max(TICK_S, due - now), self._send_due)
+                return
+            connection = self._idle.pop()
+            self._busy.add(connection)
+            i, self._next = self._next, self._next + 1
+            connection.ask(self._requests[self._order[i % len(self._order)]], i, now + self._plan.timeout_s)
+
+    def _answered(self, connection: Connection, status: int) -> None:
+        i, now = connection.number, time.monotonic()
+        self.seconds[i], self.status[i] = now - self._start - i / self._plan.rate, status
+        self._busy.discard(connection)
+        if status == LOST:
+            task = asyncio.create_task(self._again(connection))
+            self._mending.add(task)
+            task.add_done_callback(self._mending.discard)
+        else:
+            self._free(connection)
+
+    def _free(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        if len(self._idle) == 1:  # all were busy: nobody waits for what is due next
+            self._send_due()
+
+    async def _again(self, connection: Connection) -> None:
         connection.close()
+        while time.monotonic() < self._end:
+            try:
+                self._free(await connect(self._plan.url, self._answered))
+            except OSError:  # TimeoutError is one
+                await asyncio.sleep(LOOK_S)
+            else:
+                return
 
-    await asyncio.gather(*map(one, connections))
-    np.savez(out, due=np.arange(many) / plan.rate, seconds=seconds, status=status)
 
-
-async def _again(url: str, connection: Connection) -> Connection:
-    connection.close()
-    try:
-        return await connect(url)
-    except OSError:
-        await asyncio.sleep(0.05)
-        return connection
+async def _generate(plan: Plan, tokens: list[str], out: str) -> None:
+    generator = _Generator(plan, [request_of(plan.url, plan.path, token) for token in tokens], np.load(plan.order))
+    await generator.run()
+    due = np.arange(len(generator.seconds)) / plan.rate
+    np.savez(out, due=due, seconds=generator.seconds, status=generator.status)
 
 
 def main() -> None:

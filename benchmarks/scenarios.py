@@ -136,14 +136,24 @@ async def misses(bench: Bench) -> Row:
 
 async def single(bench: Bench) -> Row:
     """One miss after the other, with a pause between: nothing else is asked of the system."""
-    connection = await fixed_rate.connect(bench.url)
-    before, took, answers = await Cost.now(bench), [], []
+    answers: list[int] = []
+    answered = asyncio.Event()
+
+    def note(_: fixed_rate.Connection, status: int) -> None:
+        answers.append(status)
+        answered.set()
+
+    connection = await fixed_rate.connect(bench.url, note)
+    before, took = await Cost.now(bench), []
     for i in range(round(bench.seconds * 10)):
         viewer = bench.viewers.some(len(bench.viewers) - 1 - i, 1)
         await forget(bench.read, viewer)
         await asyncio.sleep(0.03)
         start = time.perf_counter()
-        answers.append(await connection.ask(fixed_rate.request_of(bench.url, FEED, viewer.tokens[0]), 10))
+        answered.clear()
+        connection.ask(fixed_rate.request_of(bench.url, FEED, viewer.tokens[0]), i, start + 10)
+        async with asyncio.timeout(10):
+            await answered.wait()
         took.append(time.perf_counter() - start)
     connection.close()
     after = await Cost.now(bench)
