@@ -18,7 +18,7 @@ PARAMETER = re.compile(r"\{(\w+):\s*(?:Array\()?\w+\)?\}")
 
 
 def selects() -> list[tuple[str, set[str]]]:
-    """Every ``.select("name", parameter=...)`` in the product."""
+    """Every ``.select("name", parameter=...)`` and ``.whole("name")`` in the product."""
     calls = [
         node
         for path in SOURCE.rglob("*.py")
@@ -28,7 +28,7 @@ def selects() -> list[tuple[str, set[str]]]:
     return [
         (str(call.args[0].value), {keyword.arg or "" for keyword in call.keywords})
         for call in calls
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "select"
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"select", "whole"}
         and call.args and isinstance(call.args[0], ast.Constant)
     ]  # fmt: skip
 

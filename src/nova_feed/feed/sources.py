@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+import structlog
 
 from nova_feed.clock import Clock
-from nova_feed.feed.known import Ints, Known, KnownViewers, Proposal, by_viewer
+from nova_feed.errors import StoreUnavailableError
+from nova_feed.feed.known import TRUSTED_S, Everybody, Ints, Known, KnownViewers, Proposal, by_viewer
 from nova_feed.feed.posts import PostTable, counted
 from nova_feed.feed.slices import Slices
 from nova_feed.model import CANARY_AUTHOR
@@ -20,7 +22,11 @@ from nova_feed.ranking import Candidates, Source
 from nova_feed.store.client import Store
 
 HOT, NEWEST, AFFINITY = "hot_posts", "author_posts", "affinity"
+PAIRS = "pairs"
+MOST_PAIRS = 4_000_000  # of everybody, in a process: 64 MB, twice while newer ones are read
+FIRST_GUESS_S = 0.3  # what it takes to read all pairs
 TRENDING_AGE_S, EXPLORATION_AGE_S = 1.0, 5.0
+log = structlog.get_logger(__name__)
 
 
 class Sources:
@@ -38,6 +44,11 @@ class Sources:
         )  # fmt: skip
         self._trending = Shared(clock, TRENDING_AGE_S, self._ask_trending)
         self._fresh = Shared(clock, EXPLORATION_AGE_S, self._ask_fresh)
+        self._all_costs_s = FIRST_GUESS_S
+        self._spent_s, self._spent_on = 0.0, ""  # on viewers asked for by name, since affinity was built last
+        self._reading: asyncio.Task[None] | None = None
+        self._built: str | None = None  # the newest build of affinity
+        self._tried = ("", float("-inf"))  # for which build everybody was asked for last, and when
 
     async def propose(self, viewers: Sequence[int], builds: Mapping[str, str]) -> Mapping[int, Proposal]:
         """One proposal for each viewer; ``builds``: the newest build of each table, of which no older one is used."""
@@ -55,18 +66,49 @@ class Sources:
         return proposals
 
     async def _known(self, viewers: Sequence[int], built: str | None) -> Mapping[int, Known]:
+        self._built = built
         known = {} if self._kept is None else self._kept.of(viewers, built)
+        if self._kept is not None and built is not None and self._kept.worn():
+            self._read_behind(self._kept, built)
         strangers = [viewer for viewer in viewers if viewer not in known]
         if not strangers:
             return known
         asked, answers = self._clock.monotonic(), dict[int, Known]()
         pairs = await self._store.select("pairs", viewers=strangers)
+        if self._kept is not None and built is not None and built == self._built:  # nothing newer was told meanwhile
+            self._spend(self._kept, built, self._clock.monotonic() - asked)
         for viewer, rows in by_viewer(pairs, strangers).items():
             await self._slices.turn()
             answers[viewer] = Known.of(viewer, pairs, rows)
         if self._kept is not None:
             self._kept.keep(answers.values(), built, asked)
         return known | answers
+
+    def _spend(self, kept: KnownViewers, built: str, seconds: float) -> None:
+        """Have everybody's pairs read once those of some cost as much."""
+        if built != self._spent_on:
+            self._spent_on, self._spent_s = built, 0.0
+        self._spent_s += seconds
+        if self._spent_s >= self._all_costs_s:
+            self._read_behind(kept, built)
+
+    def _read_behind(self, kept: KnownViewers, built: str) -> None:
+        """Read them behind whoever asks now; once for a build, whatever comes of it, and now and then."""
+        now, (tried, at) = self._clock.monotonic(), self._tried
+        if self._reading is None and (tried != built or now - at > TRUSTED_S / 2):
+            self._tried = built, now
+            self._reading = asyncio.create_task(self._read_everybody(kept, built, now))
+
+    async def _read_everybody(self, kept: KnownViewers, built: str, asked: float) -> None:
+        try:
+            if await self._size(PAIRS) <= MOST_PAIRS:
+                kept.keep_everybody(await Everybody.read(self._store), built, asked)
+                self._all_costs_s = self._clock.monotonic() - asked
+        except StoreUnavailableError as error:
+            self._all_costs_s = max(self._all_costs_s, self._clock.monotonic() - asked)  # it was paid for all the same
+            log.warning("feed.everybody_not_read", reason=error.reason)
+        finally:
+            self._reading = None
 
     async def _size(self, table: str) -> int:
         return int((await self._store.select("table_sizes"))[table][0])

@@ -26,6 +26,7 @@ _AWAY = (OperationalError, aiohttp.ClientError, OSError, TimeoutError)
 # Why a user who may only read (deploy/clickhouse/users.sql) makes no database: somebody else made it.
 _MAY_ONLY_READ = ("ACCESS_DENIED", "READONLY", "QUERY_IS_PROHIBITED")
 SLOW_S = 0.5
+WHOLE_S = 30.0
 SQL, COMMAND, VERSION = "sql", "command", "version"  # in place of a file's name: tools' queries, rebuilds, health
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,10 @@ class Store:
         """Run ``sql/queries/<query>.sql``: column name -> array, one element per row."""
         return await self._run(query, read(query), parameters)
 
+    async def whole(self, query: str) -> Columns:
+        """Run a query file that reads whole tables and that nobody waits for, for up to 30 s."""
+        return await self._run(query, read(query), {}, timeout_s=WHOLE_S)
+
     async def sql(self, sql: str, **parameters: Any) -> Columns:
         """Run SQL of ours (never a caller's) with bound parameters: column name -> array."""
         return await self._run(SQL, sql, parameters)
@@ -86,13 +91,16 @@ class Store:
     async def command(self, sql: str) -> None:
         """Run a statement of ours that answers nothing, for up to 30 s. Raises ClickHouseError, too."""
         with _measured(COMMAND):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(WHOLE_S):
                 await (self._client or await self.client()).command(sql)
 
-    async def _run(self, query: str, sql: str, parameters: Mapping[str, Any]) -> Columns:
-        settings = {"max_execution_time": self._timeout_s}
+    async def _run(
+        self, query: str, sql: str, parameters: Mapping[str, Any], *, timeout_s: float | None = None
+    ) -> Columns:
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        settings = {"max_execution_time": timeout_s}
         with _measured(query):
-            async with asyncio.timeout(self._timeout_s + 0.25):
+            async with asyncio.timeout(timeout_s + 0.25):
                 client = self._client or await self.client()
                 body = await client.raw_query(sql, dict(parameters), settings, fmt="Native")
         return parse(body)
