@@ -59,6 +59,27 @@ def test_a_server_whose_query_finds_a_part_without_marks_ends_itself_and_starts_
     assert run(server, "SELECT sum(a) FROM t") == total
 
 
+def test_so_does_one_whose_refreshable_view_alone_finds_it(own_clickhouse: Start) -> None:
+    server = own_clickhouse()
+    server.value("CREATE DATABASE app")
+    run(server, "CREATE TABLE t (a Int64, b String) ENGINE = MergeTree ORDER BY a SETTINGS old_parts_lifetime = 60")
+    for i in range(INSERTS):
+        run(server, f"INSERT INTO t SELECT number + {i * ROWS}, toString(number) FROM numbers({ROWS})")
+    total = run(server, "OPTIMIZE TABLE t FINAL", "SELECT sum(a) FROM t")
+    [path] = run(server, "SELECT path FROM system.parts WHERE active AND database = 'app' AND table = 't'").splitlines()
+    [marks] = Path(path).glob("*.cmrk*")
+    marks.write_bytes(b"")
+    (Path(path) / "checksums.txt").unlink()
+    run(server, "SYSTEM DROP MARK CACHE")
+    run(
+        server,
+        "CREATE MATERIALIZED VIEW v REFRESH EVERY 1 SECOND ENGINE = MergeTree ORDER BY s AS SELECT sum(a) AS s FROM t",
+    )
+    server.wait()
+    server = own_clickhouse()
+    assert run(server, "SELECT sum(a) FROM t") == total
+
+
 def test_whole_parts_unfinished_ones_and_empty_ones_are_left_alone(tmp_path: Path) -> None:
     def part(name: str, rows: str, marks: bytes) -> Path:
         made = tmp_path / "store" / "abc" / "abcdef" / name

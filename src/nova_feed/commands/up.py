@@ -18,6 +18,7 @@ from nova_feed.commands import setup
 from nova_feed.commands.down import end_leftovers
 from nova_feed.commands.token import mint_for
 from nova_feed.local import demo, lock, room
+from nova_feed.local.clickhouse_part import keep_merged_parts
 from nova_feed.local.cluster import brokers_of
 from nova_feed.local.postgres import Postgres
 from nova_feed.local.service import until_ready
@@ -85,6 +86,7 @@ async def _start(stack: Stack, options: Options, console: Console) -> dict[str, 
         settings = settings_module.load(os.environ | stack.environment())
         with show.phase("migrate, make topics"):
             await setup.migrate(settings)
+            await keep_merged_parts(settings.clickhouse_url)
         if options.demo:
             with show.phase(f"load the {options.size} sample network into PostgreSQL"):
                 await demo.load_sample(settings.postgres_url, options.size, SystemClock(), show.within)

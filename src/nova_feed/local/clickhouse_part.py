@@ -10,6 +10,11 @@ from nova_feed.local.service import Command, Managed
 from nova_feed.store.client import Store
 
 DATABASE = "nova"
+MERGED_S = 60
+_TABLES = """
+SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
+    AND NOT startsWith(name, '.') AND position(create_table_query, 'old_parts_lifetime') = 0
+"""
 
 
 class ClickHouse(Managed):
@@ -32,5 +37,19 @@ async def version(url: str) -> str:
     store = Store(url, name="nova ready")
     try:
         return await store.version()
+    finally:
+        await store.close()
+
+
+async def keep_merged_parts(url: str) -> None:
+    """Have every table keep for a minute the parts that were merged; the embedded engine removes them at once.
+
+    They are what is read when the new part turns out to be none (``clickhouse/parts.py``). A server keeps them for
+    eight minutes. Raises StoreUnavailableError.
+    """
+    store = Store(url, name="nova up")
+    try:
+        for name in (await store.sql(_TABLES))["name"]:
+            await store.command(f"ALTER TABLE `{name}` MODIFY SETTING old_parts_lifetime = {MERGED_S}")
     finally:
         await store.close()

@@ -2,7 +2,7 @@
 
 The user's name and password come from NOVA_CLICKHOUSE_USER and NOVA_CLICKHOUSE_PASSWORD, never from argv, which
 every user of the machine can read. SIGTERM and SIGINT let running queries finish for 10 s, then end with status 0; so
-does a query that found a part without marks, because only a start can set that aside.
+does a query, or a refreshable view, that found a part without marks, because only a start can set that aside.
 """
 
 from __future__ import annotations
@@ -16,17 +16,24 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from nova_feed.errors import NovaError
 from nova_feed.local.clickhouse.access import Access
+from nova_feed.local.clickhouse.connection import Work
 from nova_feed.local.clickhouse.engine import Engine, Options
+from nova_feed.local.clickhouse.errors import ClickHouseError
 from nova_feed.local.clickhouse.parts import SYMPTOM, parts_without_marks
 from nova_feed.local.clickhouse.server import Limits, Server
+from nova_feed.local.clickhouse.state import State
 
 _log = logging.getLogger("nova_feed.local.clickhouse")
+LOOK_S = 5.0
+_FAILING_VIEWS = f"SELECT exception FROM system.view_refreshes WHERE exception LIKE '%{SYMPTOM}%' LIMIT 1".encode()  # noqa: S608  a constant of ours
 _DRAIN_S = 10
 _CLOSE_S = 4
 _HEADER_BYTES = 1 << 20  # ClickHouse's http_max_uri_size
@@ -77,6 +84,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
             _log.error("a part cannot be read, and is set aside at the next start, which is due now: %s", broken[0])
             stopping.set()
 
+    watching = asyncio.create_task(_watch_views(engine, failed))
     server = Server(engine, bodies, _access(), Limits(arguments.max_result, arguments.max_body), failed)
     runner = web.AppRunner(
         server.app(), access_log=None, handler_cancellation=True, shutdown_timeout=_DRAIN_S, auto_decompress=False,
@@ -87,9 +95,18 @@ async def _serve(arguments: argparse.Namespace) -> None:
     _log.info("ready at http://%s:%d", arguments.host, arguments.port)
     await stopping.wait()
     _log.info("stopping")
+    watching.cancel()
     await runner.cleanup()
     await _close(engine)
     _log.info("stopped")
+
+
+async def _watch_views(engine: Engine, failed: Callable[[str], None]) -> None:
+    """Tell what refreshable views fail with: what they read may be read by nobody else."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        with suppress(ClickHouseError):
+            failed((await asyncio.wrap_future(engine.submit(Work(_FAILING_VIEWS, State(), "TSVRaw")))).body.decode())
 
 
 async def _close(engine: Engine) -> None:

@@ -1,8 +1,9 @@
 """Parts whose marks were never written: what a merge may leave when the disk was full meanwhile, or after a stop in it.
 
 The engine takes such a part for a whole one, and then every query of the table fails with "Empty marks file", for ever.
-The parts that were merged are still there for eight minutes, and are used again once the new one is aside: at a start,
-for which the process ends itself when a query found one (``__main__``).
+The parts that were merged are still there for a minute (``clickhouse_part.keep_merged_parts``), and are used again once
+the new one is aside: at a start, for which the process ends itself when a query, or a refreshable view, found one
+(``__main__``).
 """
 
 from __future__ import annotations
