@@ -26,7 +26,7 @@ from nova_feed.topics import HEARTBEAT
 from tests.unit.test_clock import VirtualClock
 
 VIEWER, LIMIT = 7, 50
-ROWS = Rows((1, 2, 3), (11, 12, 13), (True, True, False))
+ROWS = Rows.of((1, 2, 3), (11, 12, 13), (True, True, False))
 
 
 class Kept(Copies):

@@ -20,7 +20,13 @@ from nova_feed.feed.known import Proposal
 from nova_feed.feed.nearby import NearbyLists
 from nova_feed.feed.patience import SHORT_S
 from nova_feed.feed.rules import PageRules, Rules
-from nova_feed.feed.service import ENOUGH, SOFT_AT_ONCE, SOFT_PER_S, VALKEY_OPEN_S, FeedService, Page
+from nova_feed.feed.service import (
+    ENOUGH,
+    GATHER_S,
+    VALKEY_OPEN_S,
+    FeedService,
+    Page,
+)
 from nova_feed.feed.sources import Sources
 from nova_feed.feed.timeline import Timeline
 from nova_feed.ranking import Candidates, Source, ViewerRules
@@ -152,8 +158,13 @@ class World:
 
     async def refreshed(self) -> None:
         """Wait until nothing is ranked behind an answer any more."""
-        while tasks := set(self.service._refreshing.values()):
-            await asyncio.wait(tasks)
+        while (tasks := set(self.service._refreshing.values())) or self.service._old:
+            await (asyncio.wait(tasks) if tasks else asyncio.sleep(GATHER_S / 10))
+
+    async def chosen(self) -> None:
+        """Wait until it is settled which old lists are ranked anew."""
+        await asyncio.sleep(2 * GATHER_S)
+        assert not self.service._old
 
     def refreshing(self) -> int:
         """How many lists are being ranked behind answers."""
@@ -383,7 +394,7 @@ async def test_a_silent_clickhouse_is_waited_for_only_when_there_is_no_timeline(
 async def test_a_copy_is_shown_when_its_rules_are_read_anew_and_dropped_when_they_forbid_a_row(world: World) -> None:
     copies = Copies(world.clock)
     mark = copies.mark()
-    rows = Rows((1, 2), (author_of(1), author_of(2)), (True, False))
+    rows = Rows.of((1, 2), (author_of(1), author_of(2)), (True, False))
     assert copies.put(mark, 7, 50, list_id="a", as_of_ms=0, body=b"{", rows=rows)
     copy = copies.doubtful(7, 50)
     assert copy is not None
@@ -496,99 +507,6 @@ async def test_a_question_that_failed_for_a_crowd_is_one_failure(world: World) -
     await asyncio.gather(*crowd)
     assert len(world.clickhouse.batches) == 2
     assert world.service.clickhouse.state == CLOSED
-
-
-async def test_a_list_past_its_soft_age_answers_once_more_and_is_ranked_anew_once_behind_the_answer(
-    world: World,
-) -> None:
-    first = await world.page()
-    world.clock.pass_s(SOFT_AGE_MS / 1000 + 0.001)
-    world.clickhouse.open.clear()
-    old = [await world.page() for _ in range(5)]
-    assert {page.frozen.list_id for page in old} == {first.frozen.list_id}
-    world.clickhouse.open.set()
-    await world.refreshed()
-    new = await world.page()
-    assert (new.cache_hit, new.frozen.as_of_ms) == (True, world.clock.now_ms())
-    assert len(world.clickhouse.batches) == 2
-
-
-@pytest.mark.parametrize(("age_ms", "asked"), [(YOUNG_AGE_MS, 1), (YOUNG_AGE_MS + 1, 2)])
-async def test_while_there_is_time_a_list_is_ranked_anew_sooner(world: World, age_ms: int, asked: int) -> None:
-    await world.page()
-    world.clock.pass_s(age_ms / 1000)
-    await world.page()
-    await world.refreshed()
-    assert len(world.clickhouse.batches) == asked
-
-
-async def test_young_lists_are_ranked_anew_one_at_a_time_and_after_a_rest_as_long_as_the_last_one_took(
-    world: World,
-) -> None:
-    for viewer in (1, 2, 3):
-        await world.page(viewer)
-    world.clock.ms += YOUNG_AGE_MS + 1
-    world.clickhouse.open.clear()
-    await world.page(1)
-    await world.clickhouse.was_asked(4)
-    world.clock.pass_s(0.5)
-    await world.page(2)  # another one is being ranked
-    world.clickhouse.open.set()
-    await world.refreshed()
-    world.clock.pass_s(0.4)
-    await world.page(2)  # the rest is not over
-    await world.refreshed()
-    assert sum(map(len, world.clickhouse.batches)) == 4
-    world.clock.pass_s(0.2)
-    await world.page(2)
-    await world.refreshed()
-    assert sum(map(len, world.clickhouse.batches)) == 5
-
-
-async def test_of_old_lists_some_are_ranked_anew_at_once_and_some_a_second(world: World) -> None:
-    viewers = range(1, int(SOFT_PER_S) + 4)
-    for viewer in viewers:
-        await world.page(viewer)
-    before = sum(map(len, world.clickhouse.batches))
-    world.clock.ms += SOFT_AGE_MS + 1  # wall time alone: what may be done in a second is counted by the other clock
-    world.clickhouse.open.clear()
-    for viewer in viewers:
-        await world.page(viewer)
-    assert world.refreshing() == SOFT_AT_ONCE
-    world.clickhouse.open.set()
-    for _ in range(5):
-        await world.refreshed()
-        for viewer in viewers:
-            await world.page(viewer)
-    await world.refreshed()
-    assert sum(map(len, world.clickhouse.batches)) == before + int(SOFT_PER_S)
-
-
-async def test_old_lists_that_come_together_are_ranked_anew_in_one_question(world: World) -> None:
-    for viewer in range(1, 6):
-        await world.page(viewer)
-    asked = len(world.clickhouse.batches)
-    world.clock.pass_s(SOFT_AGE_MS / 1000 + 1)
-    for viewer in range(1, 6):
-        await world.page(viewer)
-    await world.refreshed()
-    assert [set(batch) for batch in world.clickhouse.batches[asked:]] == [{1, 2, 3, 4, 5}]
-
-
-@pytest.mark.parametrize("away", ["clickhouse", "valkey"])
-async def test_a_list_that_could_not_be_ranked_anew_goes_on_answering(world: World, away: str) -> None:
-    first = await world.page()
-    world.clock.pass_s(SOFT_AGE_MS / 1000 + 1)
-    world.clickhouse.open.clear()
-    await world.page()
-    await world.clickhouse.was_asked(2)
-    world.clickhouse.away, world.lists.away = away == "clickhouse", away == "valkey"
-    world.clickhouse.open.set()
-    await world.refreshed()
-    world.clickhouse.away = world.lists.away = False
-    again = await world.page()
-    assert (again.cache_hit, again.frozen.list_id) == (True, first.frozen.list_id)
-    await world.refreshed()
 
 
 async def test_a_post_is_inspected_in_a_list_ranked_for_the_question_alone() -> None:

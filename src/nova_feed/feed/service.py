@@ -10,6 +10,7 @@ no cursor -> cached list (soft age: refreshed behind the answer) -> page
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,11 +48,13 @@ Flags = npt.NDArray[np.bool_]
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
 SWITCHED_OFF = "use_ch_ranking is off"
-# Lists ranked anew behind answers, in one process: each costs some 10 ms of CPU with all it takes, most of it in
-# ClickHouse. Old ones so many a second, gathered, so many at once; a young one when no other is, and after a rest as
-# long as the last one took. Where processors are short rankings take longer, so there are fewer: answers come first.
-SOFT_PER_S, SOFT_AT_ONCE = 15.0, 8
-GATHER_S = 0.25  # old ones that come within it are ranked together: one query of ClickHouse costs as much for several
+# Lists ranked anew behind answers, in one process: each costs some 10 ms of CPU with all it takes, the pages that are
+# made anew from it among them. Of old ones so many a second, gathered, those that answered most pages first: a list
+# that is asked for all the time is a few seconds old, however many others are old. A young one when no other is ranked,
+# and after a rest four times as long as the last one took. Where processors are short rankings take longer, so there
+# are fewer: answers come first.
+SOFT_PER_S, SOFT_AT_ONCE, YOUNG_REST = 8.0, 8, 4
+GATHER_S = 0.25  # old ones that come within it are ranked together: one batch costs less than as many of one
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
 # In place of an outdated list a new one is waited for so long, and not at all while answers take longer; then the old
@@ -114,7 +117,7 @@ class FeedService:
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[FrozenList | None]] = {}
         self._rests_until = clock.monotonic()
-        self._gathering: asyncio.Future[None] | None = None
+        self._old: dict[int, int] = {}  # viewers whose lists are old, and how many pages those answered
         self._soft = Allowance(clock, per_s=SOFT_PER_S)
         self._renewed = renewed
 
@@ -290,38 +293,38 @@ class FeedService:
         self.renew_if_old(viewer_id, kept.frozen.as_of_ms)
         return kept.frozen, True
 
-    def renew_if_old(self, viewer_id: int, as_of_ms: int) -> None:
-        """Rank this viewer's list anew behind the answer, if it is old and there is time for it."""
+    def renew_if_old(self, viewer_id: int, as_of_ms: int, answered: int = 1) -> None:
+        """Rank this viewer's list anew behind the answer, if it is old and there is time for it. ``answered``: how many
+        pages it has answered here."""
         age_ms = self._clock.now_ms() - as_of_ms
         runtime = self._runtime.now
         if age_ms <= min(runtime.young_age_ms, runtime.soft_age_ms) or viewer_id in self._refreshing:
             return
         if age_ms > runtime.soft_age_ms:
-            if len(self._refreshing) < SOFT_AT_ONCE and self._soft.take():
-                self._refresh(viewer_id, self._gathered())
+            if not self._old:
+                asyncio.get_running_loop().call_later(GATHER_S, self._renew_some)
+            self._old[viewer_id] = answered
         elif not self._refreshing and self._clock.monotonic() >= self._rests_until:
             self._refresh(viewer_id)
 
-    def _gathered(self) -> asyncio.Future[None]:
-        """Done when those who gather now are to be ranked."""
-        if self._gathering is None or self._gathering.done():
-            loop = asyncio.get_running_loop()
-            self._gathering = loop.create_future()
-            loop.call_later(GATHER_S, self._gathering.set_result, None)
-        return self._gathering
+    def _renew_some(self) -> None:
+        """Of the old lists that were asked for lately, rank those anew that answered most."""
+        old, self._old = self._old, {}
+        for viewer_id in heapq.nlargest(SOFT_AT_ONCE, old, key=lambda viewer: old[viewer]):
+            if len(self._refreshing) >= SOFT_AT_ONCE or not self._soft.take():
+                return
+            self._refresh(viewer_id)
 
-    def _refresh(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> asyncio.Task[FrozenList | None]:
+    def _refresh(self, viewer_id: int) -> asyncio.Task[FrozenList | None]:
         """Rank behind an answer, once at a time for each viewer."""
         task = self._refreshing.get(viewer_id)
         if task is None:
-            task = self._refreshing[viewer_id] = asyncio.create_task(self._rank_quietly(viewer_id, after))
+            task = self._refreshing[viewer_id] = asyncio.create_task(self._rank_quietly(viewer_id))
             task.add_done_callback(lambda _: self._refreshing.pop(viewer_id, None))
         return task
 
-    async def _rank_quietly(self, viewer_id: int, after: asyncio.Future[None] | None = None) -> FrozenList | None:
+    async def _rank_quietly(self, viewer_id: int) -> FrozenList | None:
         """Rank and keep a list; None, with a line in the log, when a store is away."""
-        if after is not None:
-            await asyncio.shield(after)
         start = self._clock.monotonic()
         try:
             proposal = await self._proposals.get(viewer_id)
@@ -335,7 +338,7 @@ class FeedService:
             return frozen
         finally:
             now = self._clock.monotonic()
-            self._rests_until = now + (now - start)
+            self._rests_until = now + YOUNG_REST * (now - start)
 
     async def _cut(self, frozen: FrozenList, at: Cursor, limit: int, *, cache_hit: bool) -> Page:
         # Of a list made this moment nothing is newer, and nobody need be asked.

@@ -67,7 +67,8 @@ class HotFeed:
             return
         copy, now_ms = found.copy, self._now_ms()
         age_ms = max(0, now_ms - copy.as_of_ms)
-        found.state.feed.renew_if_old(copy.viewer_id, copy.as_of_ms)
+        copy.answered += 1
+        found.state.feed.renew_if_old(copy.viewer_id, copy.as_of_ms, copy.answered)
         took_ms = round((self._monotonic() - start) * 1000, 2)
         body = b'%b"response_time_ms":%.2f,"age_ms":%d}' % (copy.body, took_ms, age_ms)
         own = [(b"content-length", b"%d" % len(body)), (b"x-feed-age", b"%d" % (age_ms // 1000)),
