@@ -92,7 +92,7 @@ def asked(*packages: str) -> list[str]:
              for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]  # fmt: skip
     return sorted({
         str(call.args[0].value) for call in calls
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "select"
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"select", "whole"}
         and call.args and isinstance(call.args[0], ast.Constant)
     })  # fmt: skip
 

@@ -111,7 +111,6 @@ async def test_of_everybody_the_same_is_known_as_of_each_viewer_asked_for_by_nam
         assert told(known) == told(Known.of(viewer, pairs, rows))
         assert known.relation.tolist() == [relation(facts, (viewer, author)) for author in known.authors.tolist()]
     assert [len(everybody.known(nobody).authors) for nobody in (viewers[0], viewers[-1])] == [0, 0]
-    assert (await store.select("table_sizes"))["pairs"][0] >= len(pairs["author_id"])
 
 
 async def test_where_nobody_has_done_anything_nothing_is_known_of_anybody(store: Store) -> None:
@@ -120,11 +119,11 @@ async def test_where_nobody_has_done_anything_nothing_is_known_of_anybody(store:
     assert (await store.select("table_sizes"))["pairs"].tolist() == [0]
 
 
-async def test_each_row_counts_as_the_pairs_that_come_of_it(store: Store) -> None:
-    for table, size in (("follows", 1), ("blocks", 3), ("mutes", 4)):
+async def test_the_largest_table_of_pairs_counts_by_the_rows_that_come_of_it(store: Store) -> None:
+    for table, size in (("follows", 1), ("blocks", 2), ("mutes", 3)):
         await store.command(f"INSERT INTO {table} VALUES (1, 2, now64(3), 0, 1)")
         assert (await store.select("table_sizes"))["pairs"].tolist() == [size]
     await interact(store, random.Random(27))
     found = (await store.sql("SELECT count() AS n FROM affinity"))["n"][0]
     assert found > 100
-    assert (await store.select("table_sizes"))["pairs"].tolist() == [4 + found]
+    assert (await store.select("table_sizes"))["pairs"].tolist() == [found]

@@ -23,7 +23,7 @@ from nova_feed.store.client import Store
 
 HOT, NEWEST, AFFINITY = "hot_posts", "author_posts", "affinity"
 PAIRS = "pairs"
-MOST_PAIRS = 4_000_000  # of everybody, in a process: 64 MB, twice while newer ones are read
+MOST_PAIRS = 2_000_000  # of everybody, of a kind, in a process: 50 MB, twice while newer ones are read
 FIRST_GUESS_S = 0.3  # what it takes to read all pairs
 TRENDING_AGE_S, EXPLORATION_AGE_S = 1.0, 5.0
 log = structlog.get_logger(__name__)
