@@ -35,7 +35,7 @@ async def valkey(stack: LocalStack) -> AsyncIterator[redis.Redis]:
 async def test_a_feeds_queries_are_told_with_the_rows_they_read(stack: LocalStack, reader: ReaderOf) -> None:
     await reader(1).page()
     code, found = profiled(stack, "queries", "--all")
-    [pairs] = [row for row in found if "groupBitOr(relation)" in row["text"]]
+    [pairs] = [row for row in found if "groupBitOr(relation)" in row["text"] and "affinity" in row["text"]]
     assert code == 0
     assert pairs["count"] >= 1
     assert pairs["read_rows"] > 0
