@@ -152,8 +152,11 @@ async def single(bench: Bench) -> Row:
         start = time.perf_counter()
         answered.clear()
         connection.ask(fixed_rate.request_of(bench.url, FEED, viewer.tokens[0]), i, start + 10)
-        async with asyncio.timeout(10):
-            await answered.wait()
+        try:
+            async with asyncio.timeout(10):
+                await answered.wait()
+        except TimeoutError:
+            connection.close()  # which notes it as lost
         took.append(time.perf_counter() - start)
     connection.close()
     after = await Cost.now(bench)

@@ -41,26 +41,8 @@ def test_a_merged_part_without_marks_is_set_aside_and_its_sources_are_read(
     assert aside.name == f"broken-on-start_{Path(path).name}"
 
 
-def test_a_server_whose_query_finds_a_part_without_marks_ends_itself_and_starts_whole(own_clickhouse: Start) -> None:
-    server = own_clickhouse()
-    server.value("CREATE DATABASE app")
-    run(server, "CREATE TABLE t (a Int64, b String) ENGINE = MergeTree ORDER BY a")
-    for i in range(INSERTS):
-        run(server, f"INSERT INTO t SELECT number + {i * ROWS}, toString(number) FROM numbers({ROWS})")
-    total = run(server, "OPTIMIZE TABLE t FINAL", "SELECT sum(a) FROM t")
-    [path] = run(server, "SELECT path FROM system.parts WHERE active AND database = 'app' AND table = 't'").splitlines()
-    [marks] = Path(path).glob("*.cmrk*")
-    marks.write_bytes(b"")
-    (Path(path) / "checksums.txt").unlink()
-    run(server, "SYSTEM DROP MARK CACHE")
-    assert SYMPTOM in server.post("SELECT sum(a) FROM t", database="app").text
-    server.wait()
-    server = own_clickhouse()
-    assert run(server, "SELECT sum(a) FROM t") == total
-
-
-def test_so_does_one_whose_refreshable_view_alone_finds_it(own_clickhouse: Start) -> None:
-    server = own_clickhouse()
+def spoilt(server: ClickHouseProcess) -> str:
+    """A table whose one part, just merged, has lost its marks while the server runs; the sum of its rows."""
     server.value("CREATE DATABASE app")
     run(server, "CREATE TABLE t (a Int64, b String) ENGINE = MergeTree ORDER BY a SETTINGS old_parts_lifetime = 60")
     for i in range(INSERTS):
@@ -71,6 +53,21 @@ def test_so_does_one_whose_refreshable_view_alone_finds_it(own_clickhouse: Start
     marks.write_bytes(b"")
     (Path(path) / "checksums.txt").unlink()
     run(server, "SYSTEM DROP MARK CACHE")
+    return total
+
+
+def test_a_server_whose_query_finds_a_part_without_marks_ends_itself_and_starts_whole(own_clickhouse: Start) -> None:
+    server = own_clickhouse()
+    total = spoilt(server)
+    assert SYMPTOM in server.post("SELECT sum(a) FROM t", database="app").text
+    server.wait()
+    server = own_clickhouse()
+    assert run(server, "SELECT sum(a) FROM t") == total
+
+
+def test_so_does_one_whose_refreshable_view_alone_finds_it(own_clickhouse: Start) -> None:
+    server = own_clickhouse()
+    total = spoilt(server)
     run(
         server,
         "CREATE MATERIALIZED VIEW v REFRESH EVERY 1 SECOND ENGINE = MergeTree ORDER BY s AS SELECT sum(a) AS s FROM t",

@@ -45,7 +45,7 @@ class Sources:
         self._trending = Shared(clock, TRENDING_AGE_S, self._ask_trending)
         self._fresh = Shared(clock, EXPLORATION_AGE_S, self._ask_fresh)
         self._all_costs_s = FIRST_GUESS_S
-        self._spent_s, self._spent_on = 0.0, ""  # on viewers asked for by name, since affinity was built last
+        self._spent_s = 0.0  # on viewers asked for by name, since affinity was built last
         self._reading: asyncio.Task[None] | None = None
         self._built: str | None = None  # the newest build of affinity
         self._tried = ("", float("-inf"))  # for which build everybody was asked for last, and when
@@ -66,7 +66,8 @@ class Sources:
         return proposals
 
     async def _known(self, viewers: Sequence[int], built: str | None) -> Mapping[int, Known]:
-        self._built = built
+        if built is not None and built != self._built:
+            self._built, self._spent_s = built, 0.0
         known = {} if self._kept is None else self._kept.of(viewers, built)
         if self._kept is not None and built is not None and self._kept.worn():
             self._read_behind(self._kept, built)
@@ -86,8 +87,6 @@ class Sources:
 
     def _spend(self, kept: KnownViewers, built: str, seconds: float) -> None:
         """Have everybody's pairs read once those of some cost as much."""
-        if built != self._spent_on:
-            self._spent_on, self._spent_s = built, 0.0
         self._spent_s += seconds
         if self._spent_s >= self._all_costs_s:
             self._read_behind(kept, built)

@@ -46,8 +46,10 @@ async def feed(request: Request) -> Response:
 def _keep(state: ApiState, mark: Mark, viewer_id: int, limit: int, body: FeedResponse, page: Page) -> None:
     """Let this process answer the same page again: without the two fields that the answer ends with."""
     shown = np.array(page.cut.rows, dtype=np.int64)
-    part = page.frozen.candidates.take(shown)
-    rows = Rows.of(part.post_id.tolist(), part.author_id.tolist(), page.frozen.followed[shown].tolist())
+    rows = Rows.of(
+        (post.post_id for post in body.posts), (post.author_id for post in body.posts),
+        page.frozen.followed[shown].tolist(),
+    )  # fmt: skip
     cached = msgspec.structs.replace(body, cache_hit=True, source="cached", response_time_ms=0.0, age_ms=0)
     state.copies.put(
         mark, viewer_id, limit, list_id=page.frozen.list_id, as_of_ms=page.frozen.as_of_ms,
