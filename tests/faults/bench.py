@@ -38,7 +38,7 @@ ENOUGH = 1_000.0  # events a second, under which every fault happens
 NORMAL_S = 90.0
 SETTLED_S = 120.0
 SLOW_S = 5.0
-SHORT_LEAST = 0.9
+_SHORT_LEAST = 0.9
 _TROUBLE = """
 SELECT concat(table, ': ', arrayStringConcat(arrayMap(text -> substring(text, 1, 600), arrayDistinct(exceptions.text)),
     ' | ')) AS told
@@ -269,7 +269,7 @@ class Bench:
         line.feed = asdict(figures) | {"share": round(figures.share, 5)}
         line.add(str(figures))
         if not self.full:
-            within_s, least = PATIENCE_S, min(least, SHORT_LEAST)
+            within_s, least = PATIENCE_S, min(least, _SHORT_LEAST)
         watch.assert_served(*stores, within_s=within_s, least=least)
 
     async def ledger_adds_up(self) -> None:
