@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,20 +15,20 @@ import asyncpg
 from starlette.applications import Starlette
 
 from nova_feed import settings as settings_module
-from nova_feed.away import POSTGRES_AWAY
 from nova_feed.cache.backlogs import Backlogs
 from nova_feed.cache.builds import Builds
 from nova_feed.cache.daily import DailyCache
 from nova_feed.cache.discovery import DiscoveryCache
 from nova_feed.cache.lists import ListCache
 from nova_feed.cache.seen import SeenCache
+from nova_feed.cache.tracking import Tracking
 from nova_feed.capture.connect_api import ConnectApi
 from nova_feed.capture.connector import connector_config
 from nova_feed.clock import Clock, SystemClock
-from nova_feed.errors import SettingsError, StoreUnavailableError
+from nova_feed.errors import SettingsError
 from nova_feed.feed import engagement, hints
+from nova_feed.feed.behind import confirm, reread, watch_postgres
 from nova_feed.feed.changes import TOPICS as CHANGES
-from nova_feed.feed.changes import Changes
 from nova_feed.feed.copies import Copies
 from nova_feed.feed.cursor import CursorSigner
 from nova_feed.feed.daily import Daily
@@ -71,7 +71,9 @@ from nova_feed.stream.tail import Tail
 from nova_feed.workers import levels, runner
 from nova_feed.workers.mail import Mailer
 
-_POSTGRES_MS = "SELECT extract(epoch FROM clock_timestamp())::float8 * 1000"
+# Objects of requests under way are looked at once in so many new ones: in a loaded process there are thousands of them
+# at any time, and to look at them every 700 takes it 8 % of its time.
+YOUNG = 20_000
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -114,7 +116,7 @@ async def open_clients(settings: Settings, name: str) -> AsyncIterator[Clients]:
         connect = ConnectApi(settings.connect_url)
         stack.push_async_callback(connect.close)
         postgres = await stack.enter_async_context(_pool(settings, name, size=8, statement_ms=5_000))
-        reads = await stack.enter_async_context(_pool(settings, f"{name} reads", size=8, statement_ms=500, plain=True))
+        reads = await stack.enter_async_context(_pool(settings, f"{name} reads", size=8, statement_ms=500))
         watching = asyncio.create_task(pools.watch({"writes": postgres, "reads": reads}))
         stack.callback(watching.cancel)
         await stack.enter_async_context(_following(Follower(RuntimeTable(reads), live)))
@@ -133,12 +135,13 @@ async def _following(follower: Follower) -> AsyncIterator[None]:
         await running
 
 
-def _pool(settings: Settings, name: str, *, size: int, statement_ms: int, plain: bool = False) -> asyncpg.Pool:
-    """``plain``: nothing but single statements run on it, so between two uses nothing need be reset."""
+def _pool(settings: Settings, name: str, *, size: int, statement_ms: int) -> asyncpg.Pool:
+    """Nothing but statements and transactions run on it, no session's settings, cursors or locks: between two uses
+    nothing need be reset, which would be a question more for each."""
     return asyncpg.create_pool(
         settings.postgres_url, min_size=0, max_size=size, timeout=2, command_timeout=10,
         server_settings={"application_name": name, "statement_timeout": str(statement_ms)},
-        reset=_nothing if plain else None,
+        reset=_nothing,
     )  # fmt: skip
 
 
@@ -272,7 +275,8 @@ async def open_api(
     async with open_clients(settings, name) as clients:
         publisher = Publisher(clients.postgres, clients.producer)
         live = clients.live
-        copies, known = Copies(clock, version=lambda: live.now.version), KnownViewers(clock)
+        copies = Copies(clock, version=lambda: live.now.version, list_ttl_s=lambda: live.now.list_ttl_s)
+        known = KnownViewers(clock)
         access = AccessLog(settings.log_level, settings.log_format, PATH)
         state = ApiState(
             feed=feed_service(settings, clients, clock, copies.drop, known),
@@ -297,12 +301,15 @@ async def open_api(
             asyncio.create_task(publisher.sweep()),
             asyncio.create_task(access.run()),
             asyncio.create_task(tail.run(copies.changes.handle, copies.changes.missed)),
-            asyncio.create_task(_watch_clock(clients.reads, copies.changes, clock)),
-            asyncio.create_task(_confirm(copies, state.feed)),
+            asyncio.create_task(watch_postgres(clients.reads, copies.changes, clock)),
+            asyncio.create_task(Tracking(settings.redis_url).run(copies.firsts)),
+            asyncio.create_task(confirm(copies, state.feed, clock)),
+            asyncio.create_task(reread(copies, state.feed.rules)),
             asyncio.create_task(processes.keep_telling(name, lambda: _told(state, clients), processes.folder())),
         ]
         gc.collect()  # once now, and never again of what is there for good: 120 ms of a pause each
         gc.freeze()
+        gc.set_threshold(YOUNG)
         try:
             yield state
         finally:
@@ -311,26 +318,6 @@ async def open_api(
             await asyncio.gather(*behind, return_exceptions=True)
             await asyncio.to_thread(clients.producer.flush, 5)
             await publisher.sweep_once()
-
-
-async def _confirm(copies: Copies, feed: FeedService, every_s: float = 0.4, most: int = 100) -> None:
-    """Ask Valkey of the copies in use before their pages would have to: together they cost a sixth."""
-    while True:
-        await asyncio.sleep(every_s)
-        due = copies.soon_due()
-        with suppress(StoreUnavailableError):  # that nobody says so is no reason to forget them before their time
-            for start in range(0, len(due), most):
-                asked = due[start : start + most]
-                copies.confirm(asked, await feed.still_first([(copy.viewer_id, copy.list_id) for copy in asked]))
-
-
-async def _watch_clock(pool: asyncpg.Pool, changes: Changes, clock: Clock, every_s: float = 2) -> None:
-    """Keep ``changes`` told of PostgreSQL's clock, by which heartbeats are dated."""
-    while True:
-        with suppress(*POSTGRES_AWAY):
-            asked = clock.monotonic()
-            changes.clock_read(await pool.fetchval(_POSTGRES_MS, timeout=1), asked)
-        await asyncio.sleep(every_s)
 
 
 def _admin(settings: Settings, clients: Clients, clock: Clock) -> Admin:

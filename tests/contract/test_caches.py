@@ -13,7 +13,7 @@ import pytest
 from nova_feed.cache.builds import Builds
 from nova_feed.cache.keys import BUILDS, FEED, LAST, LIST
 from nova_feed.cache.lists import First, ListCache, ToKeep
-from nova_feed.cache.seen import SeenCache
+from nova_feed.cache.seen import RECENT, SeenCache
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.local.ports import free_port
 from nova_feed.local.valkey import Valkey
@@ -209,6 +209,21 @@ async def test_a_viewer_has_seen_what_was_marked_for_him_and_nothing_else(seen: 
     known = await seen.read([1, 2, 3])
     assert [posts[known[viewer].among(posts)].tolist() for viewer in known] == [[3, 17], [4], []]
     assert known[1].among(np.array([2**62])).all()
+
+
+async def test_of_many_posts_seen_the_newest_stay_exactly_and_the_others_in_the_filter(valkey: Valkey) -> None:
+    connected = ListCache.connect(valkey.url)
+    seen, many = SeenCache(connected.client), 2 * RECENT
+    for post in range(1, many + 1):
+        await seen.mark([(7, post)], NOW + post)
+    known = (await seen.read([7]))[7]
+    newest = set(range(many - RECENT + 1, many + 1))
+    assert newest <= set(known.recent.tolist())
+    assert len(known.recent) < RECENT + 100
+    assert known.among(np.arange(1, many + 1)).all()
+    assert known.among(np.arange(many + 1, 2 * many)).mean() < 0.01
+    await connected.client.flushdb()
+    await connected.close()
 
 
 async def test_a_seen_cache_that_is_away_says_so(away: ListCache) -> None:

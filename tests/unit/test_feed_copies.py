@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nova_feed.feed.changes import LATEST_S
 from nova_feed.feed.copies import (
+    ASKED_OF_LIFE,
     CONFIRMED_S,
     EARLY_S,
     LIFE_S,
@@ -33,7 +34,8 @@ class Kept(Copies):
     """Copies over a clock that stands still, with all that is needed to be known."""
 
     def __init__(self, clock: VirtualClock, most_bytes: int = 1 << 20) -> None:
-        super().__init__(clock, version=lambda: self.made_by, most_bytes=most_bytes)
+        super().__init__(clock, version=lambda: self.made_by, list_ttl_s=lambda: self.list_ttl_s, most_bytes=most_bytes)
+        self.list_ttl_s = 600
         self.virtual, self.made_by = clock, 1
         self.changes.missed()
         self.beat()
@@ -50,6 +52,11 @@ class Kept(Copies):
     def pass_s(self, seconds: float) -> None:
         self.virtual.pass_s(seconds)
         self.beat()
+
+    def pass_told_s(self, seconds: float) -> None:
+        """Time in which Valkey tells of nothing, and answers that it did."""
+        self.pass_s(seconds)
+        self.firsts.heard(self.virtual.monotonic())
 
     def keep(self, viewer: int = VIEWER, limit: int = LIMIT, list_id: str = "a", body: bytes = b"{") -> bool:
         return self.put(self.mark(), viewer, limit, list_id=list_id, as_of_ms=0, body=body, rows=ROWS)
@@ -144,7 +151,7 @@ def test_valkey_is_asked_every_two_seconds_whether_the_list_is_still_the_newest(
     assert not copies.due(copies.found())
     copies.pass_s(0.1)
     assert copies.due(copies.found())
-    copies.confirm([copies.found()], [True])
+    copies.confirm([copies.found()], [True], copies.virtual.monotonic())
     assert not copies.due(copies.found())
 
 
@@ -154,7 +161,7 @@ def test_a_valkey_that_does_not_say_is_waited_for_a_while(copies: Kept) -> None:
     assert copies.may_wait(copies.found())
     copies.pass_s(0.1)
     assert not copies.may_wait(copies.found())
-    copies.confirm([copies.found()], [True])
+    copies.confirm([copies.found()], [True], copies.virtual.monotonic())
     assert copies.may_wait(copies.found())
 
 
@@ -164,16 +171,16 @@ def test_copies_in_use_are_asked_for_before_they_are_due_and_the_ones_that_are_n
     copies.pass_s(CONFIRMED_S - EARLY_S + 0.1)
     [soon] = copies.soon_due()
     assert soon is copies.found()
-    copies.confirm([soon], [True])
+    copies.confirm([soon], [True], copies.virtual.monotonic())
     assert copies.soon_due() == []
     copies.pass_s(CONFIRMED_S + 0.1)
     assert copies.soon_due() == []  # nobody asked for it lately
     assert copies.due(copies.found())
     [again] = copies.soon_due()
     copies.keep(list_id="b")
-    copies.confirm([again], [False])  # of the list before
+    copies.confirm([again], [False], copies.virtual.monotonic())  # of the list before
     assert copies.found().list_id == "b"
-    copies.confirm([copies.found()], [False])
+    copies.confirm([copies.found()], [False], copies.virtual.monotonic())
     assert copies.get(VIEWER, LIMIT) is None
 
 
@@ -181,18 +188,108 @@ def test_a_copy_has_an_end_whatever_confirms_it(copies: Kept) -> None:
     copies.keep()
     for _ in range(int(LIFE_S)):
         copies.pass_s(1)
-        copies.confirm([reread(copies)], [True])
+        copies.confirm([reread(copies)], [True], copies.virtual.monotonic())
     copies.pass_s(1)
     assert copies.doubtful(VIEWER, LIMIT) is None
 
 
-def test_not_everything_is_told_so_rules_are_read_again_after_a_while(copies: Kept) -> None:
+def test_not_everything_may_be_told_so_rules_are_read_again_after_a_while(copies: Kept) -> None:
     copies.keep()
     copies.pass_s(TRUSTED_S)
     assert copies.found().list_id == "a"
     copies.pass_s(0.1)
     assert copies.get(VIEWER, LIMIT) is None
     assert reread(copies) is copies.found()
+
+
+def test_of_copies_in_use_that_is_known_before(copies: Kept) -> None:
+    copies.keep()
+    copies.pass_s(TRUSTED_S / 2)
+    assert copies.found() not in copies.soon_distrusted()
+    copies.pass_s(0.1)
+    assert copies.soon_distrusted() == [copies.found()]
+    copies.pass_s(CONFIRMED_S + 0.1)
+    assert copies.soon_distrusted() == []  # nobody asked for it lately
+    reread(copies)
+    assert copies.soon_distrusted() == []
+
+
+def test_tables_in_other_files_take_everything_and_so_does_a_partition_more(copies: Kept) -> None:
+    copies.changes.files_read([1, 2, 3])
+    copies.keep()
+    copies.changes.files_read([1, 2, 3])
+    assert copies.found().list_id == "a"
+    for files in ([1, 2, 9], [1, 2, 9, 10]):
+        copies.keep()
+        mark = copies.mark()
+        copies.changes.files_read(files)
+        assert copies.get(VIEWER, LIMIT) is None
+        assert not copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", rows=ROWS)
+
+
+def test_a_valkey_that_tells_of_newer_lists_is_asked_of_none_but_those(copies: Kept) -> None:
+    copies.firsts.began()
+    copies.pass_told_s(0.1)
+    copies.keep()
+    copies.keep(viewer=8)
+    for _ in range(10):
+        copies.pass_told_s(CONFIRMED_S)
+        assert not copies.due(copies.found())
+        assert copies.soon_due() == []
+    copies.firsts.changed([VIEWER])
+    assert copies.due(copies.found())
+    assert not copies.due(copies.found(viewer=8))
+    assert copies.soon_due() == [copies.found()]
+    asked = copies.virtual.monotonic()
+    copies.pass_told_s(0.1)
+    copies.confirm([copies.found()], [True], asked)  # what was asked before it was told is no answer to that
+    assert copies.due(copies.found())
+    copies.confirm([copies.found()], [True], copies.virtual.monotonic())
+    assert not copies.due(copies.found())
+    copies.firsts.all_changed()
+    copies.pass_told_s(CONFIRMED_S + 0.1)
+    assert copies.due(copies.found())
+    assert copies.due(copies.found(viewer=8))
+
+
+def test_a_page_is_not_of_the_newest_list_when_another_was_told_of_while_it_was_made(copies: Kept) -> None:
+    copies.firsts.began()
+    copies.pass_told_s(0.1)
+    mark = copies.mark()
+    copies.pass_told_s(0.1)
+    copies.firsts.changed([VIEWER])
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", rows=ROWS)
+    assert copies.due(copies.found())
+
+
+def test_while_valkey_is_not_heard_of_it_is_asked_as_if_it_told_nothing(copies: Kept) -> None:
+    copies.firsts.began()
+    copies.pass_told_s(0.1)
+    copies.keep()
+    copies.pass_told_s(30)
+    copies.pass_s(CONFIRMED_S - 0.1)
+    assert not copies.due(copies.found())
+    copies.pass_s(0.2)
+    assert copies.due(copies.found())
+    assert copies.may_wait(copies.found())
+    copies.pass_s(UNCONFIRMED_S)
+    assert not copies.may_wait(copies.found())
+    copies.firsts.began()  # again: what came in between may have been missed
+    copies.pass_told_s(0.1)
+    assert copies.due(copies.found())
+
+
+def test_a_list_is_asked_for_before_its_life_ends_though_nothing_is_told_of_it(copies: Kept) -> None:
+    copies.firsts.began()
+    copies.pass_told_s(0.1)
+    copies.list_ttl_s = 60
+    copies.keep()
+    copies.pass_told_s(60 * ASKED_OF_LIFE / 2 + 0.1)
+    assert copies.soon_due() == []  # nobody looked lately
+    assert not copies.due(copies.found())
+    assert copies.soon_due() == [copies.found()]
+    copies.pass_told_s(60 * ASKED_OF_LIFE / 2)
+    assert copies.due(copies.found())
 
 
 def test_a_page_of_a_newer_list_replaces_all_pages_of_the_older(copies: Kept) -> None:

@@ -18,7 +18,7 @@ import structlog
 from nova_feed.clock import Clock
 from nova_feed.model import MAX_ID
 from nova_feed.stream.consumer import Received
-from nova_feed.topics import HEARTBEAT, HIDDEN, cdc_topic
+from nova_feed.topics import HEARTBEAT, HIDDEN, HIDDEN_TABLE, cdc_topic
 
 log = structlog.get_logger(__name__)
 LATEST_S = 0.8  # the heartbeat's age up to which the rules of a page are known: the promise is one second
@@ -33,6 +33,7 @@ VIEWERS = {
     HIDDEN.name: ("user_id",),
 }
 POSTS = cdc_topic("posts").name
+RULES = ("blocks", "mutes", "follows", HIDDEN_TABLE, "posts")  # the tables that the rules are read from
 TOPICS = (*VIEWERS, POSTS, HEARTBEAT.name)
 
 
@@ -49,6 +50,7 @@ class Changes:
         self._gone: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._beat_ms: float | None = None
         self._postgres: tuple[float, float] | None = None  # its clock in ms, and when (monotonic) that was asked for
+        self._files: tuple[int, ...] | None = None  # of the tables in PostgreSQL
 
     def tell(self, touched: Callable[[int], None], forget: Callable[[], None]) -> None:
         """Somebody else is told, too, of what comes from now on."""
@@ -82,12 +84,22 @@ class Changes:
         """PostgreSQL's clock showed this to a question asked at ``asked`` (monotonic): it is at least as late there."""
         self._postgres = (postgres_ms, asked)
 
-    def missed(self) -> None:
-        """Records may have passed by unread: nothing made before now can be relied on."""
+    def files_read(self, files: Sequence[int]) -> None:
+        """The tables of the rules lie in these files, partitions among them. Where they lie in others than before,
+        they were emptied (TRUNCATE), or rows came or went with a partition, of which capture tells nothing."""
+        before, self._files = self._files, tuple(files)
+        if before is not None and before != self._files:
+            self._anything_may_be_older()
+
+    def _anything_may_be_older(self) -> None:
         self.number += 1
         self.since = self.number
-        self._beat_ms = None
         self._forget()
+
+    def missed(self) -> None:
+        """Records may have passed by unread: nothing made before now can be relied on."""
+        self._beat_ms = None
+        self._anything_may_be_older()
 
     def handle(self, records: Sequence[Received]) -> None:
         """Take what capture tells. A record that cannot be read may have changed anybody's rules."""

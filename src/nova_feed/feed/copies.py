@@ -1,9 +1,9 @@
 """Pages of this process: what was answered a moment ago, to answer it again without leaving the process.
 
 A copy is good while ``Changes`` is fresh and tells of nothing that its rules read, for ``TRUSTED_S`` after they were
-read at most, since not everything is told (TRUNCATE is not), and for a moment after they were read in any case; for
-``CONFIRMED_S`` after Valkey was seen to name the same list; and for ``LIFE_S`` at most, whatever else. All of them
-together have a size.
+read at most, since a broker that is away may keep a change back while heartbeats go through another, and for a moment
+after they were read in any case; for ``CONFIRMED_S`` after it was known that Valkey names the same list: because it was
+asked, or tells of nothing else (``Firsts``); and for ``LIFE_S`` at most, whatever else. All together have a size.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.changes import LATEST_S, Changes
+from nova_feed.feed.firsts import Firsts
 from nova_feed.feed.rules import Rules
 
 CONFIRMED_S = 2.0  # for so long another process may have a newer list
+ASKED_OF_LIFE = 0.1  # of a list's life: then Valkey is asked all the same, which renews that life
 UNCONFIRMED_S = 10.0  # and for so long, while Valkey does not say: on a loaded machine that is nothing lasting
 EARLY_S = 0.8
 LIFE_S = 300.0
@@ -73,13 +75,17 @@ class Mark:
 class Copies:
     """The copies of one process, the ones used last first to stay."""
 
-    def __init__(self, clock: Clock, *, version: Callable[[], int] = lambda: 0, most_bytes: int = MOST_BYTES) -> None:
-        """``version`` says by which configuration pages are made now: a page of another is no longer shown."""
-        self._clock, self._version, self._most_bytes = clock, version, most_bytes
+    def __init__(
+        self, clock: Clock, *, version: Callable[[], int] = lambda: 0, list_ttl_s: Callable[[], float] = lambda: 600.0,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:  # fmt: skip
+        """``version`` says by which configuration pages are made now: a page of another is no longer shown;
+        ``list_ttl_s`` how long a list outlives its last read."""
+        self._clock, self._version, self._list_ttl_s, self._most_bytes = clock, version, list_ttl_s, most_bytes
         self._all: OrderedDict[int, dict[int, Copy]] = OrderedDict()
         self._bytes = 0
         self._rereading: dict[tuple[int, int], asyncio.Task[bool]] = {}
-        self.changes = Changes(clock, self.drop, self.clear)
+        self.changes, self.firsts = Changes(clock, self.drop, self.clear), Firsts(clock)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -137,28 +143,43 @@ class Copies:
 
     def due(self, copy: Copy) -> bool:
         """Whether it is time to see that Valkey still names the copy's list."""
-        return self._clock.monotonic() - copy.confirmed > CONFIRMED_S
+        return self._due(copy, self._clock.monotonic(), CONFIRMED_S, ASKED_OF_LIFE)
+
+    def _due(self, copy: Copy, now: float, confirmed_s: float, of_life: float) -> bool:
+        firsts, confirmed = self.firsts, copy.confirmed
+        return (
+            firsts.told_of(copy.viewer_id, confirmed)
+            or now - firsts.known_at(confirmed) > confirmed_s
+            or now - confirmed > of_life * self._list_ttl_s()
+        )
 
     def may_wait(self, copy: Copy) -> bool:
         """Whether the copy answers although Valkey does not say that it still names its list."""
-        return self._clock.monotonic() - copy.confirmed <= UNCONFIRMED_S
+        return self._clock.monotonic() - self.firsts.known_at(copy.confirmed) <= UNCONFIRMED_S
 
     def soon_due(self) -> list[Copy]:
-        """Copies in use that will be due within ``EARLY_S``: asked for together they cost little."""
-        now, found = self._clock.monotonic(), []
+        """Copies in use that are due, or will soon be: asked for together they cost little."""
+        now = self._clock.monotonic()
+        return [copy for copy in self._used(now) if self._due(copy, now, CONFIRMED_S - EARLY_S, ASKED_OF_LIFE / 2)]
+
+    def soon_distrusted(self) -> list[Copy]:
+        """Copies in use whose rules were read long ago: read together they cost little."""
+        now = self._clock.monotonic()
+        return [copy for copy in self._used(now) if now - copy.read > TRUSTED_S / 2]
+
+    def _used(self, now: float) -> Iterator[Copy]:
         for pages in reversed(self._all.values()):  # the ones used last come first
             used = [copy for copy in pages.values() if now - copy.used <= CONFIRMED_S]
             if not used:
                 break
-            found += [copy for copy in used if now - copy.confirmed > CONFIRMED_S - EARLY_S]
-        return found
+            yield from used
 
-    def confirm(self, copies: Sequence[Copy], still: Sequence[bool]) -> None:
-        """What Valkey said of these copies: whether it names their lists. The others are forgotten."""
-        now = self._clock.monotonic()
+    def confirm(self, copies: Sequence[Copy], still: Sequence[bool], asked: float) -> None:
+        """What Valkey said of these copies, who was ``asked`` then (monotonic): whether it names their lists. The
+        others are forgotten."""
         for copy, named in zip(copies, still, strict=True):
             if named:
-                copy.confirmed = now
+                copy.confirmed = asked
             elif self._all.get(copy.viewer_id, {}).get(copy.limit) is copy:
                 self.drop(copy.viewer_id)
 
@@ -175,7 +196,18 @@ class Copies:
             pages = {}
         old = pages.get(limit)
         pages[limit] = Copy(
-            viewer_id, list_id, as_of_ms, limit, body, rows, mark.change, mark.version, mark.at, now, now, now
+            viewer_id,
+            list_id,
+            as_of_ms,
+            limit,
+            body,
+            rows,
+            mark.change,
+            mark.version,
+            read=mark.at,
+            born=now,
+            confirmed=mark.at,
+            used=now,
         )
         self._all[viewer_id] = pages
         self._all.move_to_end(viewer_id)

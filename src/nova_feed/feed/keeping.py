@@ -37,7 +37,7 @@ class Keeping:
         self._firsts: Coalescer[int, First | None] = Coalescer(
             lambda viewers: valkey.call(lambda: lists.firsts(viewers))
         )
-        self._still: Coalescer[tuple[int, str], bool] = Coalescer(self._still_first)
+        self._still: Coalescer[tuple[int, str], bool] = Coalescer(self._still_first, fresh=True)
         self._putting: Coalescer[ToKeep, None] = Coalescer(self._put_all)
 
     async def put(self, viewer_id: int, frozen: FrozenList, *, first: bool) -> None:

@@ -49,8 +49,8 @@ class Publisher:
         """Send what was accepted. Returns at once; never fails: the outbox keeps what Kafka does not take."""
         self._send(accepted)
 
-    async def sweep(self, every_s: float = 0.05) -> None:
-        """Mark acknowledged rows until cancelled."""
+    async def sweep(self, every_s: float = 0.25) -> None:
+        """Mark acknowledged rows until cancelled. Nobody looks at a row before it is seconds old: many at a time."""
         while True:
             await asyncio.sleep(every_s)
             await self.sweep_once()

@@ -92,9 +92,10 @@ class HotFeed:
         if principal is None or copy is None:
             return None
         if state.copies.due(copy):
+            now = self._monotonic()
             try:
                 [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
-                state.copies.confirm([copy], [still])
+                state.copies.confirm([copy], [still], now)
             except StoreUnavailableError:
                 still = state.copies.may_wait(copy)
             if not still:

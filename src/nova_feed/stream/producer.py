@@ -14,7 +14,7 @@ _CONFIG = {
     "acks": "all",
     "enable.idempotence": True,
     "compression.type": "lz4",
-    "linger.ms": 20,
+    "linger.ms": 50,
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 65_536,
     "message.timeout.ms": 30_000,
