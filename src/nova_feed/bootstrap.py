@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import asyncpg
-from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from nova_feed import settings as settings_module
 from nova_feed.cache.backlogs import Backlogs
@@ -27,7 +28,7 @@ from nova_feed.capture.connector import connector_config
 from nova_feed.clock import Clock, SystemClock
 from nova_feed.errors import SettingsError
 from nova_feed.feed import engagement, hints
-from nova_feed.feed.behind import confirm, reread, watch_postgres
+from nova_feed.feed.behind import keep_known
 from nova_feed.feed.changes import TOPICS as CHANGES
 from nova_feed.feed.copies import Copies
 from nova_feed.feed.cursor import CursorSigner
@@ -301,10 +302,7 @@ async def open_api(
             asyncio.create_task(publisher.sweep()),
             asyncio.create_task(access.run()),
             asyncio.create_task(tail.run(copies.changes.handle, copies.changes.missed)),
-            asyncio.create_task(watch_postgres(clients.reads, copies.changes, clock)),
-            asyncio.create_task(Tracking(settings.redis_url).run(copies.firsts)),
-            asyncio.create_task(confirm(copies, state.feed, clock)),
-            asyncio.create_task(reread(copies, state.feed.rules)),
+            asyncio.create_task(keep_known(copies, state.feed, clients.reads, Tracking(settings.redis_url), clock)),
             asyncio.create_task(processes.keep_telling(name, lambda: _told(state, clients), processes.folder())),
         ]
         gc.collect()  # once now, and never again of what is there for good: 120 ms of a pause each
@@ -356,14 +354,14 @@ def _told(state: ApiState, clients: Clients) -> dict[str, object]:
     }  # fmt: skip
 
 
-def asgi() -> Starlette:
+def asgi() -> ASGIApp:
     """The application of an API worker; what Granian loads in each of its processes."""
     settings = settings_module.load()
     logs.configure(settings.log_level, settings.log_format)
     return api_app(settings, settings.http_host)
 
 
-def api_app(settings: Settings, host: str) -> Starlette:
+def api_app(settings: Settings, host: str) -> ASGIApp:
     """The application, listening on ``host``."""
     clock = SystemClock()
     return create_app(
@@ -371,11 +369,17 @@ def api_app(settings: Settings, host: str) -> Starlette:
     )
 
 
-def admin_app(settings: Settings) -> Starlette:
+def admin_app(settings: Settings) -> ASGIApp:
     """The application on the admin listener: all of the API, and what only the scope ``admin`` may ask for."""
     clock, host = SystemClock(), settings.admin_host
-    routes = [*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI, *(SAMPLE_ROUTES if settings.sample_writes else ())]
-    return create_app(lambda: open_api(settings, clock, host=host, name="nova admin", admin=True), clock, more=routes)
+    return create_app(
+        lambda: open_api(settings, clock, host=host, name="nova admin", admin=True), clock, more=admin_routes(settings)
+    )
+
+
+def admin_routes(settings: Settings) -> list[Route]:
+    """What the admin listener has beside the API."""
+    return [*ADMIN_ROUTES, *DEBUG_ROUTES, ADMIN_OPENAPI, *(SAMPLE_ROUTES if settings.sample_writes else ())]
 
 
 def _origins(settings: Settings) -> list[str]:

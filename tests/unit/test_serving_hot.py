@@ -6,6 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from starlette.datastructures import State
 from starlette.types import Message, Receive, Scope, Send
 
 from nova_feed.clock import SystemClock
@@ -93,9 +94,8 @@ async def long_way(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_while_the_long_way_is_full_it_is_refused_here_as_it_is_there() -> None:
     access, crowd = AccessLog("error", "json", PATH), Crowd(most=1)
     nobody = SimpleNamespace(verifier=SimpleNamespace(known=lambda _: None), access=access)
-    app = SimpleNamespace(state=SimpleNamespace(api=nobody))
-    hot = HotFeed(long_way, SystemClock(), crowd)
-    asked = {**scope(b"", BEARER, (b"x-request-id", b"mine")), "app": app, "request_id": "mine",
+    hot = HotFeed(long_way, State({"api": nobody}), SystemClock(), crowd)
+    asked = {**scope(b"", BEARER, (b"x-request-id", b"mine")), "request_id": "mine",
              "server": ("localhost", 80), "scheme": "http"}  # fmt: skip
     assert (await answered(hot, asked))[2] == {"way": "long"}
     crowd.inside = 1
@@ -105,3 +105,12 @@ async def test_while_the_long_way_is_full_it_is_refused_here_as_it_is_there() ->
     assert (status, body["type"], headers[b"x-request-id"]) == (503, "urn:nova-feed:problem:overloaded", b"mine")
     assert {name: headers[name] for name in there[1]} == there[1]
     assert (await answered(hot, asked | {"query_string": b"explain=true"}))[2] == {"way": "long"}
+
+
+async def test_what_fails_on_the_short_way_goes_the_long_one() -> None:
+    def fails(_: str) -> None:
+        raise ZeroDivisionError
+
+    broken = SimpleNamespace(verifier=SimpleNamespace(known=fails))
+    hot = HotFeed(long_way, State({"api": broken}), SystemClock(), Crowd())
+    assert (await answered(hot, scope(b"", BEARER)))[2] == {"way": "long"}

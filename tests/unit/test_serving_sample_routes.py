@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from starlette.routing import Route
 
 from nova_feed import bootstrap, settings
 from nova_feed.errors import InvalidInputError
@@ -13,8 +12,7 @@ SECRETS = {"NOVA_JWT_SECRET": "s" * 32, "NOVA_CURSOR_SECRET": "c" * 32}
 
 
 def paths(**told: str) -> set[str]:
-    app = bootstrap.admin_app(settings.load({**SECRETS, **told}))
-    return {route.path for route in app.routes if isinstance(route, Route)}
+    return {route.path for route in bootstrap.admin_routes(settings.load({**SECRETS, **told}))}
 
 
 def test_without_the_setting_there_is_no_such_route() -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 import asyncpg
 
 from nova_feed.away import POSTGRES_AWAY
+from nova_feed.cache.tracking import Tracking
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.changes import RULES, Changes
@@ -24,6 +25,14 @@ SELECT extract(epoch FROM clock_timestamp())::float8 * 1000, ARRAY(
         UNION SELECT relid FROM unnest($1::text[]) AS name, pg_partition_tree(to_regclass(name))) AS those(relation)
     WHERE relation IS NOT NULL ORDER BY relation)
 """
+
+
+async def keep_known(copies: Copies, feed: FeedService, pool: asyncpg.Pool, tracking: Tracking, clock: Clock) -> None:
+    """All of it, until cancelled."""
+    await asyncio.gather(
+        tracking.run(copies.firsts), confirm(copies, feed, clock), reread(copies, feed.rules),
+        watch_postgres(pool, copies.changes, clock),
+    )  # fmt: skip
 
 
 async def confirm(copies: Copies, feed: FeedService, clock: Clock, every_s: float = 0.4, most: int = 100) -> None:

@@ -57,9 +57,10 @@ SOFT_PER_S, SOFT_AT_ONCE, YOUNG_REST = 8.0, 8, 4
 GATHER_S = 0.25  # old ones that come within it are ranked together: one batch costs less than as many of one
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
-# In place of an outdated list a new one is waited for so long, and not at all while answers take longer; then the old
-# one answers: it is a few minutes old, where a timeline knows nothing of the viewer, and is PostgreSQL's work.
-QUICK_S = 0.15
+# In place of an outdated list a new one is waited for so long, and not at all while rankings take longer than they do
+# where processors are free; then the old one answers: it is a few minutes old, where a timeline knows nothing of the
+# viewer, and is PostgreSQL's work.
+QUICK_S, SLOW_S = 0.15, 0.05
 SILENT = "no candidates yet"
 ENOUGH = 50  # a list of fewer posts not seen yet goes on with posts seen before, the best first
 
@@ -269,7 +270,7 @@ class FeedService:
 
     def _slow(self) -> bool:
         """Whether to rank a list takes so long as of late that an outdated one has to answer."""
-        return self._proposals.lately_s > QUICK_S
+        return self._proposals.lately_s > SLOW_S
 
     async def _first(self, viewer_id: int) -> tuple[FrozenList, bool] | None:
         """The list for a first page, and whether it was there before; None when there is none."""

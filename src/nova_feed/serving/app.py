@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from nova_feed.clock import Clock
 from nova_feed.serving import problems
@@ -55,7 +56,7 @@ def create_app(
     more: Sequence[Route] = (),
     *,
     traced: bool = False,
-) -> Starlette:
+) -> ASGIApp:
     """The application; ``open_state`` makes and closes what a process holds; ``more``: routes of this listener.
 
     ``traced``: with a span around every request.
@@ -76,8 +77,6 @@ def create_app(
     app = Starlette(
         routes=[*ROUTES, *CONSOLE_ROUTES, *more],
         middleware=[
-            *([Middleware(Traced)] if traced else []),
-            Middleware(HotFeed, clock=clock, crowd=CROWD),
             Middleware(Observe, clock=clock),
             Middleware(Bounds),
             *([cors] if cors_origins else []),
@@ -86,4 +85,5 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a path has one spelling: no redirect to wherever the Host header says
-    return app
+    outermost = HotFeed(app, app.state, clock, CROWD)
+    return Traced(outermost) if traced else outermost

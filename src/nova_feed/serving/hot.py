@@ -14,6 +14,8 @@ from functools import lru_cache
 from random import getrandbits
 from typing import NamedTuple
 
+import structlog
+from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova_feed.clock import Clock
@@ -27,6 +29,7 @@ from nova_feed.serving.problems import MEDIA_TYPE, body_of
 from nova_feed.serving.query import LIMIT, MOST
 from nova_feed.serving.state import ApiState
 
+log = structlog.get_logger(__name__)
 PATH = "/api/v1/feed"
 TAIL = b'"response_time_ms":0.0,"age_ms":0}'  # how a page's JSON ends before these two are known
 _QUERY = re.compile(rb"(?:algo=ch(?:&|$))?(?:limit=([1-9][0-9]{0,2}))?")
@@ -50,17 +53,24 @@ class _Found(NamedTuple):
 
 
 class HotFeed:
-    """Outermost middleware."""
+    """Around the whole app: what a framework does around a request takes as long as a tenth of a page. ``holds.api`` is
+    the process' ApiState."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, crowd: Crowd) -> None:
-        self._app, self._now_ms, self._monotonic, self._crowd = app, clock.now_ms, clock.monotonic, crowd
+    def __init__(self, app: ASGIApp, holds: State, clock: Clock, crowd: Crowd) -> None:
+        self._app, self._holds, self._crowd = app, holds, crowd
+        self._now_ms, self._monotonic = clock.now_ms, clock.monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = self._monotonic()
         asked = _read(scope) if scope["type"] == "http" and scope["path"] == PATH else None
-        found = None if asked is None else await self._find(scope["app"].state.api, asked)
+        found = None
+        try:
+            if asked is not None:
+                found = await self._find(self._holds.api, asked)
+        except Exception:  # the long way answers, or says so
+            log.exception("hot.failed", path=PATH)
         if asked is not None and found is None and self._crowd.full:
-            await self._refuse(scope, send, asked.request_id, start)
+            await self._refuse(send, asked.request_id, start)
             return
         if asked is None or found is None:
             await self._app(scope, receive, send)
@@ -78,12 +88,12 @@ class HotFeed:
         seconds = self._monotonic() - start
         found.state.access.add(Hit(asked.request_id, copy.viewer_id, copy.limit, len(copy.rows.posts), seconds, now_ms))
 
-    async def _refuse(self, scope: Scope, send: Send, request_id: str, start: float) -> None:
+    async def _refuse(self, send: Send, request_id: str, start: float) -> None:
         body = body_of(503, KIND, self._crowd.why, PATH, request_id)
         own = [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id.encode())]
         await send({"type": "http.response.start", "status": 503, "headers": _REFUSAL + own})
         await send({"type": "http.response.body", "body": body})
-        scope["app"].state.api.access.refuse(Refused(request_id, self._monotonic() - start, self._now_ms()))
+        self._holds.api.access.refuse(Refused(request_id, self._monotonic() - start, self._now_ms()))
 
     async def _find(self, state: ApiState, asked: _Asked) -> _Found | None:
         """The page that answers, if it is here and good and the caller has a request left."""
