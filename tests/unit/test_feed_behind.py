@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from nova_feed.feed.behind import confirm, reread
+from nova_feed.feed.behind import confirm, reread, reread_once
 from nova_feed.feed.copies import CONFIRMED_S, TRUSTED_S
 from nova_feed.feed.rules import PageRules
 from tests.unit.test_clock import VirtualClock
@@ -70,6 +70,19 @@ async def test_rules_of_copies_in_use_are_read_before_their_pages_would_wait_man
         copies.pass_s(TRUSTED_S / 2)
         assert copies.get(VIEWERS[0], 50) is not None
         assert copies.get(VIEWERS[-1], 50) is None
+
+
+async def test_while_postgresql_does_not_say_they_are_not_all_asked_for(copies: Kept) -> None:
+    rules = CountedRules()
+    rules.away = True
+    copies.pass_s(TRUSTED_S / 2 + 1)
+    for viewer in VIEWERS:
+        copies.doubtful(viewer, 50)
+    await reread_once(copies, rules, 32)
+    assert len(rules.read_of) == 32
+    rules.away = False
+    await reread_once(copies, rules, 32)
+    assert len(rules.read_of) == 32 + len(VIEWERS)
 
 
 async def test_a_copy_whose_rules_forbid_a_row_goes(copies: Kept) -> None:

@@ -51,9 +51,15 @@ async def reread(copies: Copies, rules: Rules, every_s: float = 0.5, most: int =
     """Read the rules of copies in use anew before their pages would have to wait for it: one question for many."""
     while True:
         await asyncio.sleep(every_s)
-        old = copies.soon_distrusted()
-        for start in range(0, len(old), most):
-            await asyncio.gather(*(copies.reread(copy, rules) for copy in old[start : start + most]))
+        await reread_once(copies, rules, most)
+
+
+async def reread_once(copies: Copies, rules: Rules, most: int) -> None:
+    """One round; it ends where PostgreSQL does not say: pages ask when they have to."""
+    old = copies.soon_distrusted()
+    for start in range(0, len(old), most):
+        if not any(await asyncio.gather(*(copies.reread(copy, rules) for copy in old[start : start + most]))):
+            return
 
 
 async def watch_postgres(pool: asyncpg.Pool, changes: Changes, clock: Clock, every_s: float = 2) -> None:

@@ -196,19 +196,9 @@ class Copies:
             pages = {}
         old = pages.get(limit)
         pages[limit] = Copy(
-            viewer_id,
-            list_id,
-            as_of_ms,
-            limit,
-            body,
-            rows,
-            mark.change,
-            mark.version,
-            read=mark.at,
-            born=now,
-            confirmed=mark.at,
-            used=now,
-        )
+            viewer_id, list_id, as_of_ms, limit, body, rows, mark.change, mark.version, read=mark.at, born=now,
+            confirmed=mark.at, used=now,
+        )  # fmt: skip
         self._all[viewer_id] = pages
         self._all.move_to_end(viewer_id)
         self._bytes += len(body) + SPARE_BYTES - (0 if old is None else len(old.body) + SPARE_BYTES)
