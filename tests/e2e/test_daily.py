@@ -40,6 +40,7 @@ def counted(stack: LocalStack, day: str) -> dict[str, str]:
 async def test_what_people_do_is_counted_once_and_comes_out_the_same_when_it_is_counted_again(
     stack: LocalStack, app: App, reader: ReaderOf, clickhouse: Store, today: str
 ) -> None:
+    assert stack.nova("events", "verify", "--wait").returncode == 0  # what other tests sent is stored by now
     before = counted(stack, today)
     friend, stranger, viewer = await app.person(), await app.person(), await app.person()
     await app.follow(viewer, friend)
