@@ -73,8 +73,9 @@ from nova_feed.workers import levels, runner
 from nova_feed.workers.mail import Mailer
 
 # Objects of requests under way are looked at once in so many new ones: in a loaded process there are thousands of them
-# at any time, and to look at them every 700 takes it 8 % of its time.
-YOUNG = 20_000
+# at any time, and to look at them every 700 takes it 8 % of its time. Old objects are looked at as often as else, or
+# what only that frees would grow to hundreds of MB, and be freed in one long pause.
+YOUNG, MIDDLE, OLD = 10_000, 5, 2
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -307,7 +308,7 @@ async def open_api(
         ]
         gc.collect()  # once now, and never again of what is there for good: 120 ms of a pause each
         gc.freeze()
-        gc.set_threshold(YOUNG)
+        gc.set_threshold(YOUNG, MIDDLE, OLD)
         try:
             yield state
         finally:
