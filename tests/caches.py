@@ -9,7 +9,7 @@ import numpy as np
 
 from nova_feed.cache.backlogs import MOST_WINDOWS, Backlogs
 from nova_feed.cache.builds import Builds
-from nova_feed.cache.lists import First, Kept, ListCache, ToKeep
+from nova_feed.cache.lists import First, Kept, ListCache, Role, ToKeep
 from nova_feed.cache.seen import NOTHING_SEEN, Seen, SeenCache
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
@@ -50,10 +50,15 @@ class ListsInMemory(ListCache):
         self._reach()
         self.named.setdefault(viewer_id, list_id)
 
-    async def still_first(self, lists: Sequence[tuple[int, str]], *, outdated_too: bool = False) -> list[bool]:
+    async def roles(self, lists: Sequence[tuple[int, str]], *, outdated_too: bool = False) -> list[Role]:
         self._reach()
-        named = self.last | self.named if outdated_too else self.named
-        return [named.get(viewer_id) == list_id and (viewer_id, list_id) in self.bodies for viewer_id, list_id in lists]
+        first, any_of = self.last | self.named if outdated_too else self.named, self.last | self.named
+        return [
+            Role.GONE if (viewer, list_id) not in self.bodies or viewer not in any_of
+            else Role.FIRST if first.get(viewer) == list_id
+            else Role.REPLACED
+            for viewer, list_id in lists
+        ]  # fmt: skip
 
     async def forget(self, viewers: Iterable[int]) -> None:
         self._reach()

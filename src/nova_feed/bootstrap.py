@@ -59,6 +59,7 @@ from nova_feed.serving.app import create_app
 from nova_feed.serving.auth import TokenVerifier
 from nova_feed.serving.charge import limits
 from nova_feed.serving.debug_routes import DEBUG_ROUTES
+from nova_feed.serving.feed_routes import make_first
 from nova_feed.serving.hot import PATH
 from nova_feed.serving.keys import key_source
 from nova_feed.serving.sample_routes import SAMPLE_ROUTES
@@ -278,10 +279,9 @@ async def open_api(
         publisher = Publisher(clients.postgres, clients.producer)
         live = clients.live
         copies = Copies(clock, version=lambda: live.now.version, list_ttl_s=lambda: live.now.list_ttl_s)
-        known = KnownViewers(clock)
-        access = AccessLog(settings.log_level, settings.log_format, PATH)
+        known, access = KnownViewers(clock), AccessLog(settings.log_level, settings.log_format, PATH)
         state = ApiState(
-            feed=feed_service(settings, clients, clock, copies.drop, known),
+            feed=feed_service(settings, clients, clock, lambda viewer: copies.firsts.changed([viewer]), known),
             trending=trending(clients, clock),
             suggestions=suggestions(clients, clock),
             acceptor=Acceptor(clients.postgres),
@@ -298,14 +298,15 @@ async def open_api(
             admin=_admin(settings, clients, clock) if admin else None,
         )
         copies.changes.tell(known.touched, known.forget)
-        tail = Tail(settings.kafka_brokers, CHANGES)
-        behind = [
-            asyncio.create_task(publisher.sweep()),
-            asyncio.create_task(access.run()),
-            asyncio.create_task(tail.run(copies.changes.handle, copies.changes.missed)),
-            asyncio.create_task(keep_known(copies, state.feed, clients.reads, Tracking(settings.redis_url), clock)),
-            asyncio.create_task(processes.keep_telling(name, lambda: _told(state, clients), processes.folder())),
-        ]
+        tail, tracking = Tail(settings.kafka_brokers, CHANGES), Tracking(settings.redis_url)
+        jobs = (
+            publisher.sweep(),
+            access.run(),
+            tail.run(copies.changes.handle, copies.changes.missed),
+            keep_known(copies, state.feed, partial(make_first, state), clients.reads, tracking, clock),
+            processes.keep_telling(name, lambda: _told(state, clients), processes.folder()),
+        )
+        behind = [asyncio.create_task(job) for job in jobs]
         gc.collect()  # once now, and never again of what is there for good: 120 ms of a pause each
         gc.freeze()
         gc.set_threshold(YOUNG, MIDDLE, OLD)

@@ -12,7 +12,7 @@ import pytest
 
 from nova_feed.cache.builds import Builds
 from nova_feed.cache.keys import BUILDS, FEED, LAST, LIST
-from nova_feed.cache.lists import First, ListCache, ToKeep
+from nova_feed.cache.lists import First, ListCache, Role, ToKeep
 from nova_feed.cache.seen import RECENT, SeenCache
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.local.ports import free_port
@@ -91,11 +91,11 @@ async def test_of_many_lists_it_is_told_which_still_answer_first_pages(lists: Li
         await lists.put(viewer, list_id, b"x", first=True)
     await lists.forget([33])
     asked = [(31, "old"), (31, "new"), (32, "one"), (33, "gone"), (34, "none")]
-    assert await lists.still_first(asked) == [False, True, True, False, False]
-    assert await lists.still_first(asked[1:2]) == [True]
+    assert await lists.roles(asked) == [Role.REPLACED, Role.FIRST, Role.FIRST, Role.GONE, Role.GONE]
+    assert await lists.roles(asked[1:2]) == [Role.FIRST]
     await lists.outdate([31, 32])
-    assert await lists.still_first(asked) == [False] * 5
-    assert await lists.still_first(asked, outdated_too=True) == [False, True, True, False, False]
+    assert await lists.roles(asked) == [Role.REPLACED] * 3 + [Role.GONE] * 2
+    assert await lists.roles(asked, outdated_too=True) == [Role.REPLACED, Role.FIRST, Role.FIRST, Role.GONE, Role.GONE]
 
 
 async def test_a_viewer_who_is_forgotten_has_no_first_list_but_keeps_those_that_cursors_read(lists: ListCache) -> None:

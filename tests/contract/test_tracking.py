@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio as redis
 
 from nova_feed.cache.keys import FEED, LIST
-from nova_feed.cache.lists import ListCache
+from nova_feed.cache.lists import ListCache, Role
 from nova_feed.cache.tracking import SILENT_S, Tracking
 from nova_feed.clock import SystemClock
 from nova_feed.feed.firsts import Firsts
@@ -93,7 +93,7 @@ async def test_every_change_of_a_first_list_is_told_and_nothing_else_is(valkey: 
         assert sorted(ear.viewers) == [1, 2]
         ear.viewers.clear()
         await lists.put(3, "c", b"three", first=False)  # what cursors read says nothing of first pages
-        assert await lists.still_first([(1, "a"), (2, "b")]) == [True, True]
+        assert await lists.roles([(1, "a"), (2, "b")]) == [Role.FIRST, Role.FIRST]
         await lists.firsts([1, 2, 3])
         await ear.hears()
         assert ear.viewers == []

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nova_feed.cache.lists import Role
 from nova_feed.feed.changes import LATEST_S
 from nova_feed.feed.copies import (
     ASKED_OF_LIFE,
@@ -16,6 +17,7 @@ from nova_feed.feed.copies import (
     EARLY_S,
     LIFE_S,
     SPARE_BYTES,
+    STANDS_IN_S,
     TRUSTED_S,
     UNCONFIRMED_S,
     Copies,
@@ -59,7 +61,7 @@ class Kept(Copies):
         self.firsts.heard(self.virtual.monotonic())
 
     def keep(self, viewer: int = VIEWER, limit: int = LIMIT, list_id: str = "a", body: bytes = b"{") -> bool:
-        return self.put(self.mark(), viewer, limit, list_id=list_id, as_of_ms=0, body=body, rows=ROWS)
+        return self.put(self.mark(), viewer, limit, list_id=list_id, as_of_ms=0, body=body, newer=0, rows=ROWS)
 
     def get(self, viewer: int, limit: int) -> Copy | None:
         """The copy, if it may be shown as it is."""
@@ -111,7 +113,7 @@ def test_what_is_made_while_records_may_be_missed_is_not_kept(copies: Kept) -> N
     mark = copies.mark()
     copies.changes.missed()
     copies.beat()
-    assert not copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", rows=ROWS)
+    assert not copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", newer=0, rows=ROWS)
     assert copies.keep()
 
 
@@ -132,7 +134,7 @@ def test_whatever_takes_something_out_of_the_page_takes_the_copy(copies: Kept, t
     copies.tell(topic, **row)
     assert copies.get(VIEWER, LIMIT) is None
     # A page whose rules were read before is not kept either, or not shown.
-    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", rows=ROWS)
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", newer=0, rows=ROWS)
     assert copies.get(VIEWER, LIMIT) is None
 
 
@@ -151,7 +153,7 @@ def test_valkey_is_asked_every_two_seconds_whether_the_list_is_still_the_newest(
     assert not copies.due(copies.found())
     copies.pass_s(0.1)
     assert copies.due(copies.found())
-    copies.confirm([copies.found()], [True], copies.virtual.monotonic())
+    copies.judge([copies.found()], [Role.FIRST], copies.virtual.monotonic())
     assert not copies.due(copies.found())
 
 
@@ -161,7 +163,7 @@ def test_a_valkey_that_does_not_say_is_waited_for_a_while(copies: Kept) -> None:
     assert copies.may_wait(copies.found())
     copies.pass_s(0.1)
     assert not copies.may_wait(copies.found())
-    copies.confirm([copies.found()], [True], copies.virtual.monotonic())
+    copies.judge([copies.found()], [Role.FIRST], copies.virtual.monotonic())
     assert copies.may_wait(copies.found())
 
 
@@ -171,16 +173,78 @@ def test_copies_in_use_are_asked_for_before_they_are_due_and_the_ones_that_are_n
     copies.pass_s(CONFIRMED_S - EARLY_S + 0.1)
     [soon] = copies.soon_due()
     assert soon is copies.found()
-    copies.confirm([soon], [True], copies.virtual.monotonic())
+    copies.judge([soon], [Role.FIRST], copies.virtual.monotonic())
     assert copies.soon_due() == []
     copies.pass_s(CONFIRMED_S + 0.1)
     assert copies.soon_due() == []  # nobody asked for it lately
     assert copies.due(copies.found())
     [again] = copies.soon_due()
     copies.keep(list_id="b")
-    copies.confirm([again], [False], copies.virtual.monotonic())  # of the list before
+    copies.judge([again], [Role.GONE], copies.virtual.monotonic())  # of the list before
     assert copies.found().list_id == "b"
-    copies.confirm([copies.found()], [False], copies.virtual.monotonic())
+    copies.judge([copies.found()], [Role.GONE], copies.virtual.monotonic())
+    assert copies.get(VIEWER, LIMIT) is None
+
+
+def in_use(copies: Kept) -> Copy:
+    """A copy that somebody asks for all the time."""
+    copies.keep()
+    copies.found()
+    copies.pass_s(0.1)
+    return copies.found()
+
+
+def replaced(copies: Kept) -> list[Copy]:
+    return [copies.replaced.get_nowait() for _ in range(copies.replaced.qsize())]
+
+
+def test_a_copy_in_use_stands_in_for_a_while_when_its_list_is_replaced_and_is_to_be_made_anew_once(
+    copies: Kept,
+) -> None:
+    copy = in_use(copies)
+    for _ in range(3):
+        copies.judge([copy], [Role.REPLACED], copies.virtual.monotonic())
+    assert replaced(copies) == [copy]
+    assert copies.soon_due() == []
+    copies.pass_s(STANDS_IN_S)
+    assert copies.stands_in(copies.found())
+    copies.pass_s(0.1)
+    assert not copies.stands_in(copies.found())
+    copies.judge([copies.found()], [Role.REPLACED], copies.virtual.monotonic())
+    assert copies.get(VIEWER, LIMIT) is None
+
+
+def test_the_page_made_anew_takes_its_place(copies: Kept) -> None:
+    copy = in_use(copies)
+    copies.judge([copy], [Role.REPLACED], copies.virtual.monotonic())
+    copies.keep(list_id="b")
+    assert not copies.holds(copy)
+    assert not copies.stands_in(copies.found())
+    copies.pass_s(CONFIRMED_S + 0.1)
+    assert copies.soon_due() == []  # that it was made is no use of it
+
+
+def test_what_answers_again_after_all_stands_in_for_nothing(copies: Kept) -> None:
+    copy = in_use(copies)
+    copies.judge([copy], [Role.REPLACED], copies.virtual.monotonic())
+    copies.judge([copy], [Role.FIRST], copies.virtual.monotonic())
+    assert not copies.stands_in(copy)
+
+
+@pytest.mark.parametrize("role", [Role.REPLACED, Role.GONE])
+def test_a_copy_that_nobody_used_for_a_while_does_not_stand_in(copies: Kept, role: Role) -> None:
+    copies.keep()
+    copies.pass_s(CONFIRMED_S + 0.1)
+    copies.judge([copies.found()], [role], copies.virtual.monotonic())
+    assert copies.get(VIEWER, LIMIT) is None
+    assert replaced(copies) == []
+
+
+def test_one_whose_list_must_not_answer_does_not_stand_in_either(copies: Kept) -> None:
+    copies.judge([in_use(copies)], [Role.GONE], copies.virtual.monotonic())
+    assert copies.get(VIEWER, LIMIT) is None
+    copies.judge([in_use(copies)], [Role.REPLACED], copies.virtual.monotonic())
+    copies.tell("cdc.posts", id=2, __deleted="true")
     assert copies.get(VIEWER, LIMIT) is None
 
 
@@ -188,7 +252,7 @@ def test_a_copy_has_an_end_whatever_confirms_it(copies: Kept) -> None:
     copies.keep()
     for _ in range(int(LIFE_S)):
         copies.pass_s(1)
-        copies.confirm([reread(copies)], [True], copies.virtual.monotonic())
+        copies.judge([reread(copies)], [Role.FIRST], copies.virtual.monotonic())
     copies.pass_s(1)
     assert copies.doubtful(VIEWER, LIMIT) is None
 
@@ -224,7 +288,7 @@ def test_tables_in_other_files_take_everything_and_so_does_a_partition_more(copi
         mark = copies.mark()
         copies.changes.files_read(files)
         assert copies.get(VIEWER, LIMIT) is None
-        assert not copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", rows=ROWS)
+        assert not copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", newer=0, rows=ROWS)
 
 
 def test_a_valkey_that_tells_of_newer_lists_is_asked_of_none_but_those(copies: Kept) -> None:
@@ -240,11 +304,13 @@ def test_a_valkey_that_tells_of_newer_lists_is_asked_of_none_but_those(copies: K
     assert copies.due(copies.found())
     assert not copies.due(copies.found(viewer=8))
     assert copies.soon_due() == [copies.found()]
+    assert copies.told_of() == [copies.found()]
+    assert copies.told_of() == []
     asked = copies.virtual.monotonic()
     copies.pass_told_s(0.1)
-    copies.confirm([copies.found()], [True], asked)  # what was asked before it was told is no answer to that
+    copies.judge([copies.found()], [Role.FIRST], asked)  # what was asked before it was told is no answer to that
     assert copies.due(copies.found())
-    copies.confirm([copies.found()], [True], copies.virtual.monotonic())
+    copies.judge([copies.found()], [Role.FIRST], copies.virtual.monotonic())
     assert not copies.due(copies.found())
     copies.firsts.all_changed()
     copies.pass_told_s(CONFIRMED_S + 0.1)
@@ -258,7 +324,7 @@ def test_a_page_is_not_of_the_newest_list_when_another_was_told_of_while_it_was_
     mark = copies.mark()
     copies.pass_told_s(0.1)
     copies.firsts.changed([VIEWER])
-    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", rows=ROWS)
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"{", newer=0, rows=ROWS)
     assert copies.due(copies.found())
 
 
@@ -303,7 +369,7 @@ def test_a_page_of_a_newer_list_replaces_all_pages_of_the_older(copies: Kept) ->
 def test_a_page_made_by_another_configuration_is_not_shown(copies: Kept) -> None:
     mark = copies.mark()
     copies.made_by = 2
-    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", rows=ROWS)
+    copies.put(mark, VIEWER, LIMIT, list_id="a", as_of_ms=0, body=b"", newer=0, rows=ROWS)
     assert copies.get(VIEWER, LIMIT) is None
     copies.keep()
     assert copies.found().version == 2

@@ -46,11 +46,11 @@ async def test_young_lists_are_ranked_anew_one_at_a_time_and_after_a_rest(
     world.clickhouse.open.clear()
     await world.page(1)
     await world.clickhouse.was_asked(4)
-    world.clock.pass_s(0.5)
+    world.clock.pass_s(0.1)
     await world.page(2)  # another one is being ranked
     world.clickhouse.open.set()
     await world.refreshed()
-    world.clock.pass_s(0.5 * YOUNG_REST - 0.1)
+    world.clock.pass_s(0.1 * YOUNG_REST - 0.1)
     await world.page(2)  # the rest is not over
     await world.refreshed()
     assert sum(map(len, world.clickhouse.batches)) == 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nova_feed.cache.lists import Role
 from nova_feed.errors import CursorError, CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.breaker import CLOSED, OPEN
 from nova_feed.feed.changes import LATEST_S
@@ -395,7 +396,7 @@ async def test_a_copy_is_shown_when_its_rules_are_read_anew_and_dropped_when_the
     copies = Copies(world.clock)
     mark = copies.mark()
     rows = Rows.of((1, 2), (author_of(1), author_of(2)), (True, False))
-    assert copies.put(mark, 7, 50, list_id="a", as_of_ms=0, body=b"{", rows=rows)
+    assert copies.put(mark, 7, 50, list_id="a", as_of_ms=0, body=b"{", newer=0, rows=rows)
     copy = copies.doubtful(7, 50)
     assert copy is not None
     world.clock.pass_s(LATEST_S + 1)
@@ -429,7 +430,7 @@ async def test_an_outdated_list_answers_while_a_new_one_takes_long_which_answers
     world.clickhouse.open.clear()
     page = await world.page()  # waits a little
     assert (page.frozen.list_id, page.cache_hit, page.fallback) == (old.frozen.list_id, True, False)
-    assert await world.lists.still_first([(7, old.frozen.list_id)]) == [True]
+    assert await world.lists.roles([(7, old.frozen.list_id)]) == [Role.FIRST]
     slow = asyncio.create_task(world.page(8))
     await world.lists.outdate([7])
     assert (await world.page()).frozen.list_id == old.frozen.list_id  # waits for nothing: it is known to take long

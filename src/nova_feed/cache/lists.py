@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Self, cast
 
 import redis.asyncio as redis
@@ -22,15 +23,28 @@ _SCANNED = 1_000  # keys in one step of a walk through all of them
 
 # Of many lists in one command: three keys and an id each. In a pipeline of commands each of them costs the process
 # 25 us, and the answer is one number.
-_STILL = """
+_ROLES = """
 local life, outdated_too, told = ARGV[1], ARGV[2] == '1', {}
 for i = 3, #ARGV, 4 do
-  local named = redis.call('GET', ARGV[i])
-  if not named and outdated_too then named = redis.call('GET', ARGV[i + 1]) end
-  told[#told + 1] = (redis.call('EXPIRE', ARGV[i + 2], life) == 1 and named == ARGV[i + 3]) and 1 or 0
+  local first, last = redis.call('GET', ARGV[i]), redis.call('GET', ARGV[i + 1])
+  local role = 0
+  if redis.call('EXPIRE', ARGV[i + 2], life) == 1 then
+    if first == ARGV[i + 3] or (outdated_too and not first and last == ARGV[i + 3]) then role = 2
+    elseif first or last then role = 1 end
+  end
+  told[#told + 1] = role
 end
 return told
 """
+
+
+class Role(IntEnum):
+    """How a list stands with a viewer's first pages: it answers them, or a newer one does or would be better, or it is
+    to answer none any more."""
+
+    GONE = 0
+    REPLACED = 1
+    FIRST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +83,7 @@ class ListCache:
 
     def __init__(self, client: redis.Redis, *, ttls: Callable[[], tuple[int, int]] = lambda: TTLS) -> None:
         self.client, self._ttls = client, ttls
-        self._still = client.register_script(_STILL)
+        self._roles = client.register_script(_ROLES)
 
     @classmethod
     def connect(cls, url: str, *, ttls: Callable[[], tuple[int, int]] = lambda: TTLS) -> Self:
@@ -108,13 +122,13 @@ class ListCache:
             viewer: First(body, outdated) for (viewer, _, outdated), body in zip(there, found, strict=True) if body
         }
 
-    async def still_first(self, lists: Sequence[tuple[int, str]], *, outdated_too: bool = False) -> list[bool]:
-        """Of each viewer and list, whether it answers first pages still, or would if no newer one did
-        (``outdated_too``); the lives of the lists are renewed."""
+    async def roles(self, lists: Sequence[tuple[int, str]], *, outdated_too: bool = False) -> list[Role]:
+        """Of each viewer and list, how it stands; ``outdated_too``: one that would answer first pages if no newer one
+        did is ``FIRST``, too. The lives of the lists are renewed."""
         arguments: list[str | int] = [self._ttls()[1], int(outdated_too)]
         for viewer_id, list_id in lists:
             arguments += (FEED.of(viewer_id), LAST.of(viewer_id), LIST.of(viewer_id, list_id), list_id)
-        return [told == 1 for told in cast("list[int]", await asked(self._still(args=arguments)))]
+        return [Role(told) for told in cast("list[int]", await asked(self._roles(args=arguments)))]
 
     async def get(self, viewer_id: int, list_id: str) -> bytes | None:
         """A list, its life renewed; None when it has expired."""

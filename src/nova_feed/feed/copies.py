@@ -4,6 +4,9 @@ A copy is good while ``Changes`` is fresh and tells of nothing that its rules re
 read at most, since a broker that is away may keep a change back while heartbeats go through another, and for a moment
 after they were read in any case; for ``CONFIRMED_S`` after it was known that Valkey names the same list: because it was
 asked, or tells of nothing else (``Firsts``); and for ``LIFE_S`` at most, whatever else. All together have a size.
+
+One that is asked for all the time stands in when its list is replaced: it answers while the page is made anew behind
+the answers, once for all who ask. Otherwise everybody who comes meanwhile would make that page, each by himself.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nova_feed.cache.lists import Role
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.changes import LATEST_S, Changes
@@ -25,9 +29,11 @@ CONFIRMED_S = 2.0  # for so long another process may have a newer list
 ASKED_OF_LIFE = 0.1  # of a list's life: then Valkey is asked all the same, which renews that life
 UNCONFIRMED_S = 10.0  # and for so long, while Valkey does not say: on a loaded machine that is nothing lasting
 EARLY_S = 0.8
-LIFE_S = 300.0
+COUNTED_S = 30.0  # how old ``newer`` may be when rules are read anew
+STANDS_IN_S = 5.0  # for so long a page may be made anew
+LIFE_S = 1_800.0
 TRUSTED_S = 120.0
-MOST_BYTES = 128 << 20
+MOST_BYTES = 256 << 20
 SPARE_BYTES = 1_700  # what a copy of 50 posts costs beside its body, by tracemalloc
 
 
@@ -46,13 +52,15 @@ class Rows(NamedTuple):
 
 @dataclass(slots=True)
 class Copy:
-    """One first page. ``body`` is its JSON up to what changes from answer to answer; ``read``: when its rules were."""
+    """One first page. ``body`` is its JSON up to what changes from answer to answer; ``newer`` as in a page; ``read``:
+    when its rules were; ``replaced``: when it was known that another list is, or should be, the first."""
 
     viewer_id: int
     list_id: str
     as_of_ms: int
     limit: int
     body: bytes
+    newer: int | None
     rows: Rows
     change: int
     version: int
@@ -60,6 +68,9 @@ class Copy:
     born: float
     confirmed: float
     used: float
+    counted: float  # when ``newer`` was
+    in_use: bool = False  # it had answered shortly before it was used last
+    replaced: float | None = None
     answered: int = 0  # pages
 
 
@@ -85,7 +96,10 @@ class Copies:
         self._all: OrderedDict[int, dict[int, Copy]] = OrderedDict()
         self._bytes = 0
         self._rereading: dict[tuple[int, int], asyncio.Task[bool]] = {}
-        self.changes, self.firsts = Changes(clock, self.drop, self.clear), Firsts(clock)
+        self._uncounted: list[Copy] = []
+        self.stirred = asyncio.Event()  # there may be something to do
+        self.replaced: asyncio.Queue[Copy] = asyncio.Queue()  # pages to be made anew
+        self.changes, self.firsts = Changes(clock, self.drop, self.clear), Firsts(clock, self.stirred.set)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -114,7 +128,7 @@ class Copies:
         if copy.version != self._version() or now - copy.born > LIFE_S:
             self.drop(viewer_id)
             return None
-        copy.used = now
+        copy.in_use, copy.used = now - copy.used <= CONFIRMED_S, now
         self._all.move_to_end(viewer_id)
         return copy
 
@@ -137,6 +151,8 @@ class Copies:
         hold = all(now.allows(post, author, was_followed=was > 0) for post, author, was in zip(*rows, strict=True))
         if hold:
             copy.read = at
+            if at - copy.counted > COUNTED_S:
+                self._uncounted.append(copy)
         else:
             self.drop(copy.viewer_id)
         return hold
@@ -153,6 +169,10 @@ class Copies:
             or now - confirmed > of_life * self._list_ttl_s()
         )
 
+    def stands_in(self, copy: Copy) -> bool:
+        """Whether the copy answers while its page is made anew."""
+        return copy.replaced is not None and self._clock.monotonic() - copy.replaced <= STANDS_IN_S
+
     def may_wait(self, copy: Copy) -> bool:
         """Whether the copy answers although Valkey does not say that it still names its list."""
         return self._clock.monotonic() - self.firsts.known_at(copy.confirmed) <= UNCONFIRMED_S
@@ -160,12 +180,35 @@ class Copies:
     def soon_due(self) -> list[Copy]:
         """Copies in use that are due, or will soon be: asked for together they cost little."""
         now = self._clock.monotonic()
-        return [copy for copy in self._used(now) if self._due(copy, now, CONFIRMED_S - EARLY_S, ASKED_OF_LIFE / 2)]
+        return [
+            copy for copy in self._used(now)
+            if copy.replaced is None and self._due(copy, now, CONFIRMED_S - EARLY_S, ASKED_OF_LIFE / 2)
+        ]  # fmt: skip
+
+    def told_of(self) -> list[Copy]:
+        """Copies in use whose viewers were told of since this was asked last."""
+        now = self._clock.monotonic()
+        pages = (page for viewer in self.firsts.news() for page in self._all.get(viewer, {}).values())
+        return [
+            page for page in pages
+            if now - page.used <= CONFIRMED_S and page.replaced is None
+            and self.firsts.told_of(page.viewer_id, page.confirmed)
+        ]  # fmt: skip
 
     def soon_distrusted(self) -> list[Copy]:
         """Copies in use whose rules were read long ago: read together they cost little."""
         now = self._clock.monotonic()
         return [copy for copy in self._used(now) if now - copy.read > TRUSTED_S / 2]
+
+    def uncounted(self) -> list[Copy]:
+        """Copies whose rules were read anew since this was asked last, and of whom ``newer`` is old."""
+        copies, self._uncounted = self._uncounted, []
+        return copies
+
+    def count(self, copies: Sequence[Copy], newer: Sequence[int | None]) -> None:
+        """So many posts are newer than the lists of these copies (None: nobody says)."""
+        for copy, count in zip(copies, newer, strict=True):
+            copy.newer, copy.counted = count, self._clock.monotonic()
 
     def _used(self, now: float) -> Iterator[Copy]:
         for pages in reversed(self._all.values()):  # the ones used last come first
@@ -174,30 +217,41 @@ class Copies:
                 break
             yield from used
 
-    def confirm(self, copies: Sequence[Copy], still: Sequence[bool], asked: float) -> None:
-        """What Valkey said of these copies, who was ``asked`` then (monotonic): whether it names their lists. The
-        others are forgotten."""
-        for copy, named in zip(copies, still, strict=True):
-            if named:
-                copy.confirmed = asked
-            elif self._all.get(copy.viewer_id, {}).get(copy.limit) is copy:
+    def judge(self, copies: Sequence[Copy], roles: Sequence[Role], asked: float) -> None:
+        """What Valkey said of the lists of these copies, who was ``asked`` then (monotonic). Those in use whose lists
+        are replaced stand in, once; others that are not the first are forgotten."""
+        for copy, role in zip(copies, roles, strict=True):
+            if role == Role.FIRST:
+                copy.confirmed, copy.replaced = asked, None
+            elif not self.holds(copy):
+                continue
+            elif role == Role.REPLACED and copy.in_use and copy.replaced is None:
+                copy.replaced = self._clock.monotonic()
+                self.replaced.put_nowait(copy)
+            elif not self.stands_in(copy):
                 self.drop(copy.viewer_id)
 
+    def holds(self, copy: Copy) -> bool:
+        """Whether this copy is what answers its viewer, and not forgotten or followed by another."""
+        return self._all.get(copy.viewer_id, {}).get(copy.limit) is copy
+
     def put(
-        self, mark: Mark, viewer_id: int, limit: int, *, list_id: str, as_of_ms: int, body: bytes, rows: Rows,
+        self, mark: Mark, viewer_id: int, limit: int, *, list_id: str, as_of_ms: int, body: bytes, newer: int | None,
+        rows: Rows,
     ) -> bool:  # fmt: skip
         """Keep a page whose rules were read from PostgreSQL after ``mark``; False when something changed meanwhile."""
         now = self._clock.monotonic()
         if self.changes.lately(viewer_id) or mark.change < self.changes.since or now - mark.at > CONFIRMED_S:
             return False
         pages = self._all.get(viewer_id, {})
+        before = pages.get(limit)
         if any(page.list_id != list_id for page in pages.values()):
             self.drop(viewer_id)
             pages = {}
         old = pages.get(limit)
         pages[limit] = Copy(
-            viewer_id, list_id, as_of_ms, limit, body, rows, mark.change, mark.version, read=mark.at, born=now,
-            confirmed=mark.at, used=now,
+            viewer_id, list_id, as_of_ms, limit, body, newer, rows, mark.change, mark.version, read=mark.at, born=now,
+            confirmed=mark.at, used=now if before is None else before.used, counted=now,
         )  # fmt: skip
         self._all[viewer_id] = pages
         self._all.move_to_end(viewer_id)

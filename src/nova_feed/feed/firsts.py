@@ -7,7 +7,7 @@ answers a question on the same connection now and then: what was written before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nova_feed.clock import Clock
 
@@ -17,8 +17,10 @@ MOST = 50_000  # viewers told of that are remembered: of whoever was confirmed b
 class Firsts:
     """Takes what Valkey tells. All times are monotonic seconds of this process."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, stirred: Callable[[], None] = lambda: None) -> None:
+        """``stirred()`` is called when somebody was told of."""
+        self._clock, self._stirred = clock, stirred
+        self._news: set[int] = set()
         self._changed: dict[int, float] = {}  # viewer -> when that was told, the latest at the end
         self._since = float("inf")  # of who was confirmed later, every change is told
         self._until = float("-inf")  # what was written by then has been told
@@ -34,9 +36,17 @@ class Firsts:
         for viewer in viewers:
             self._changed.pop(viewer, None)
             self._changed[viewer] = now
+            self._news.add(viewer)
         while len(self._changed) > MOST:
             oldest = next(iter(self._changed))
             self._since = self._changed.pop(oldest)
+        if self._news:
+            self._stirred()
+
+    def news(self) -> set[int]:
+        """Who was told of since this was asked last."""
+        news, self._news = self._news, set()
+        return news
 
     def all_changed(self) -> None:
         """Everything was removed."""

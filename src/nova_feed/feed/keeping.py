@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from nova_feed.cache.lists import First, ListCache, ToKeep
+from nova_feed.cache.lists import First, ListCache, Role, ToKeep
 from nova_feed.errors import CursorExpiredError, StoreUnavailableError
 from nova_feed.feed.breaker import Breaker
 from nova_feed.feed.coalesce import Coalescer
@@ -37,7 +37,7 @@ class Keeping:
         self._firsts: Coalescer[int, First | None] = Coalescer(
             lambda viewers: valkey.call(lambda: lists.firsts(viewers))
         )
-        self._still: Coalescer[tuple[int, str], bool] = Coalescer(self._still_first, fresh=True)
+        self._roles: Coalescer[tuple[int, str], Role] = Coalescer(self._stand, fresh=True)
         self._putting: Coalescer[ToKeep, None] = Coalescer(self._put_all)
 
     async def put(self, viewer_id: int, frozen: FrozenList, *, first: bool) -> None:
@@ -69,15 +69,15 @@ class Keeping:
         with suppress(StoreUnavailableError):
             await self._valkey.call(lambda: self._lists.go_on(viewer_id, frozen.list_id, GOES_ON_S))
 
-    async def still_first(self, asked: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of each viewer and list, whether it may answer first pages still."""
+    async def roles(self, asked: Sequence[tuple[int, str]]) -> list[Role]:
+        """Of each viewer and list, how it stands with first pages."""
         if len(asked) == 1:
-            return [await self._still.get(asked[0])]
-        found = await self._still_first(asked)
+            return [await self._roles.get(asked[0])]
+        found = await self._stand(asked)
         return [found[one] for one in asked]
 
-    async def _still_first(self, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bool]:
-        told = await self._valkey.call(lambda: self._lists.still_first(asked, outdated_too=self._slow()))
+    async def _stand(self, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Role]:
+        told = await self._valkey.call(lambda: self._lists.roles(asked, outdated_too=self._slow()))
         return dict(zip(asked, told, strict=True))
 
     async def of(self, at: Cursor) -> FrozenList:

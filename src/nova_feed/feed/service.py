@@ -48,13 +48,13 @@ Flags = npt.NDArray[np.bool_]
 log = structlog.get_logger(__name__)
 RANKED, TIMELINE = "ranked", "timeline"
 SWITCHED_OFF = "use_ch_ranking is off"
-# Lists ranked anew behind answers, in one process: each costs some 10 ms of CPU with all it takes, the pages that are
+# Lists ranked anew behind answers, in one process: each costs some 20 ms of CPU with all it takes, the pages that are
 # made anew from it among them. Of old ones so many a second, gathered, those that answered most pages first: a list
 # that is asked for all the time is a few seconds old, however many others are old. A young one when no other is ranked,
-# and after a rest four times as long as the last one took. Where processors are short rankings take longer, so there
+# and after a rest sixteen times as long as the last one took. Where processors are short rankings take longer, so there
 # are fewer: answers come first.
-SOFT_PER_S, SOFT_AT_ONCE, YOUNG_REST = 8.0, 8, 4
-GATHER_S = 0.25  # old ones that come within it are ranked together: one batch costs less than as many of one
+SOFT_PER_S, SOFT_AT_ONCE, YOUNG_REST = 8.0, 8, 16
+GATHER_S = 0.5  # old ones that come within it are ranked together: one batch costs less than as many of one
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
 # In place of an outdated list a new one is waited for so long, and not at all while rankings take longer than they do
@@ -112,7 +112,7 @@ class FeedService:
             lambda viewers: self.clickhouse.call(lambda: self._propose(viewers)), at_once=1, rest=REST
         )
         self._kept = Keeping(lists, nearby, self.valkey, self._slow)
-        self.still_first = self._kept.still_first
+        self.roles = self._kept.roles
         self._had: Coalescer[int, Seen] = Coalescer(lambda viewers: self.valkey.call(lambda: seen.read(viewers)))
         self._slices = Slices()
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
@@ -269,8 +269,8 @@ class FeedService:
         )
 
     def _slow(self) -> bool:
-        """Whether to rank a list takes so long as of late that an outdated one has to answer."""
-        return self._proposals.lately_s > SLOW_S
+        """Whether to rank a list takes so long as of late, or fails, that an outdated one has to answer."""
+        return self._proposals.lately_s > SLOW_S or self.clickhouse.state != CLOSED
 
     async def _first(self, viewer_id: int) -> tuple[FrozenList, bool] | None:
         """The list for a first page, and whether it was there before; None when there is none."""

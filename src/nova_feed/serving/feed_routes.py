@@ -43,17 +43,26 @@ async def feed(request: Request) -> Response:
     return Response(msgspec.json.encode(body), headers=headers, media_type="application/json")
 
 
+async def make_first(state: ApiState, viewer_id: int, limit: int) -> None:
+    """Make a viewer's first page and keep it, for nobody's answer. Raises StoreUnavailableError."""
+    mark, query = state.copies.mark(), FeedQuery("ch", limit, None, explain=False)
+    page = await state.feed.page(viewer_id, algo=query.algo, limit=limit, cursor=None)
+    if page.may_be_kept:
+        body = render(page, query, now_ms=state.clock.now_ms(), took_ms=0.0)
+        _keep(state, mark, viewer_id, limit, body, page)
+
+
 def _keep(state: ApiState, mark: Mark, viewer_id: int, limit: int, body: FeedResponse, page: Page) -> None:
-    """Let this process answer the same page again: without the two fields that the answer ends with."""
+    """Let this process answer the same page again: without the fields that the answer ends with."""
     shown = np.array(page.cut.rows, dtype=np.int64)
     rows = Rows.of(
         (post.post_id for post in body.posts), (post.author_id for post in body.posts),
         page.frozen.followed[shown].tolist(),
     )  # fmt: skip
-    cached = msgspec.structs.replace(body, cache_hit=True, source="cached", response_time_ms=0.0, age_ms=0)
+    cached = msgspec.structs.replace(body, cache_hit=True, source="cached", newer=None, response_time_ms=0.0, age_ms=0)
     state.copies.put(
         mark, viewer_id, limit, list_id=page.frozen.list_id, as_of_ms=page.frozen.as_of_ms,
-        body=msgspec.json.encode(cached).removesuffix(TAIL), rows=rows,
+        body=msgspec.json.encode(cached).removesuffix(TAIL), newer=page.newer, rows=rows,
     )  # fmt: skip
 
 

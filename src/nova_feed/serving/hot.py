@@ -31,7 +31,7 @@ from nova_feed.serving.state import ApiState
 
 log = structlog.get_logger(__name__)
 PATH = "/api/v1/feed"
-TAIL = b'"response_time_ms":0.0,"age_ms":0}'  # how a page's JSON ends before these two are known
+TAIL = b'"newer":null,"response_time_ms":0.0,"age_ms":0}'  # how a page's JSON ends before these are known
 _QUERY = re.compile(rb"(?:algo=ch(?:&|$))?(?:limit=([1-9][0-9]{0,2}))?")
 _ESCAPED = frozenset('"\\')  # in JSON
 _PLAIN = frozenset({b"*/*", b"application/json"})
@@ -80,7 +80,8 @@ class HotFeed:
         copy.answered += 1
         found.state.feed.renew_if_old(copy.viewer_id, copy.as_of_ms, copy.answered)
         took_ms = round((self._monotonic() - start) * 1000, 2)
-        body = b'%b"response_time_ms":%.2f,"age_ms":%d}' % (copy.body, took_ms, age_ms)
+        newer = b"null" if copy.newer is None else b"%d" % copy.newer
+        body = b'%b"newer":%b,"response_time_ms":%.2f,"age_ms":%d}' % (copy.body, newer, took_ms, age_ms)
         own = [(b"content-length", b"%d" % len(body)), (b"x-feed-age", b"%d" % (age_ms // 1000)),
                (b"x-request-id", asked.request_id.encode())]  # fmt: skip
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + found.rate + own})
@@ -101,15 +102,8 @@ class HotFeed:
         copy = None if principal is None else state.copies.doubtful(principal.user_id, asked.limit)
         if principal is None or copy is None:
             return None
-        if state.copies.due(copy):
-            now = self._monotonic()
-            try:
-                [still] = await state.feed.still_first([(copy.viewer_id, copy.list_id)])
-                state.copies.confirm([copy], [still], now)
-            except StoreUnavailableError:
-                still = state.copies.may_wait(copy)
-            if not still:
-                return None
+        if state.copies.due(copy) and not (state.copies.stands_in(copy) or await _may_answer(state, copy)):
+            return None
         if not (state.copies.known(copy) or await self._rules_hold(state, copy)):
             return None
         limit = state.limits.reads_of(principal)
@@ -125,6 +119,17 @@ class HotFeed:
             return await state.copies.reread(copy, state.feed.rules)
         finally:
             self._crowd.leave()
+
+
+async def _may_answer(state: ApiState, copy: Copy) -> bool:
+    """Whether Valkey says that the copy's list answers still, or that the copy stands in, or does not say."""
+    asked = state.clock.monotonic()
+    try:
+        roles = await state.feed.roles([(copy.viewer_id, copy.list_id)])
+    except StoreUnavailableError:
+        return state.copies.may_wait(copy)
+    state.copies.judge([copy], roles, asked)
+    return state.copies.holds(copy)
 
 
 def _read(scope: Scope) -> _Asked | None:

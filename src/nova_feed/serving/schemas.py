@@ -45,8 +45,8 @@ class FeedResponse(msgspec.Struct):
     reason: str | None
     cold_start: bool
     as_of: str
-    newer: int | None
-    response_time_ms: float  # these two come last: the rest of a page may be answered again as it is
+    newer: int | None  # from here on what changes: the rest of a page may be answered again as it is
+    response_time_ms: float
     age_ms: int
 
 
