@@ -14,6 +14,8 @@ from confluent_kafka import Consumer, Producer
 from prometheus_client.parser import text_string_to_metric_families
 
 from nova_feed.cache.keys import FEED
+from nova_feed.feed.posts import Posts, counted
+from nova_feed.ranking import TRENDING_REACH, Source
 from nova_feed.store.client import Store
 from nova_feed.topics import CDC_DEAD, EVENTS, EVENTS_DEAD
 from tests.app import App
@@ -120,6 +122,19 @@ async def test_the_canary_sees_its_post_and_its_event_at_every_stage(stack: Loca
     canaries = await clickhouse.sql("SELECT id FROM users FINAL WHERE startsWith(username, 'nova_canary')")
     assert len(canaries["id"]) == 2
     assert not set(trending["author_id"].tolist()) & set(canaries["id"].tolist())
+
+
+async def test_what_trends_of_all_posts_in_a_process_is_what_clickhouse_says_trends(clickhouse: Store) -> None:
+    async def told() -> tuple[list[list[int]], list[list[int]]]:
+        posts = Posts.of(await clickhouse.select("hot_posts", authors=[]), Source.FOLLOWEE, whole=True)
+        asked = counted(await clickhouse.select("trending"), Source.TRENDING)
+        return posts.trending(TRENDING_REACH.rows).table.tolist(), asked.table.tolist()
+
+    async def alike() -> bool:  # the table may be rebuilt between two questions
+        here, there = await told()
+        return here == there and len(here) > 100
+
+    await eventually(alike, 20)
 
 
 async def test_the_status_shows_the_canary_and_the_outbox(stack: LocalStack) -> None:

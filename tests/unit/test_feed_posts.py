@@ -52,6 +52,17 @@ def test_the_posts_of_the_closest_authors(rows: list[Row], close: dict[int, int]
     assert sorted(found) == sorted(row[0] for row in theirs[:most])
 
 
+@law
+@given(some_rows, st.data(), st.integers(1, 30))
+def test_what_trends_is_what_is_engaged_with_most(rows: list[Row], data: st.DataObject, most: int) -> None:
+    trend = {row[0]: data.draw(st.integers(0, 4)) for row in rows}
+    told = columns(rows) | {"trend": np.array([trend[row[0]] for row in rows], dtype=np.int64)}
+    found = Posts.of(Columns(told), Source.FOLLOWEE, whole=True).trending(most)
+    theirs = sorted((row for row in rows if trend[row[0]]), key=lambda row: (-trend[row[0]], -row[2], -row[0]))
+    assert found.post_id.tolist() == [row[0] for row in theirs[:most]]
+    assert set(found.sources.tolist()) <= {Source.TRENDING}
+
+
 class ClickHouse:
     """Answers from ``rows``; to ask takes ``some_s``, for everybody ``all_s``."""
 
@@ -102,7 +113,19 @@ async def test_how_long_all_of_them_take_is_learnt(store: ClickHouse, clock: Vir
     for build in ("a", "b"):
         for _ in range(9):
             await hot.of(THREE, build)
-    assert store.asked == [3, 3, 0, 3, 3, 3, 3, 3, 0]
+    assert store.asked == [3, 3, 0, 0]  # worth it the last time: it is asked for at once
+
+
+async def test_all_of_them_are_asked_for_at_once_where_that_was_worth_its_price_the_last_time_alone(
+    store: ClickHouse, clock: VirtualClock
+) -> None:
+    hot = table(store, clock)
+    for build, times in (("a", 4), ("b", 1), ("c", 3), ("d", 1)):
+        for _ in range(times):
+            posts = await hot.of(THREE, build)
+            assert posts.whole is (store.asked[-1] == 0)
+    # Of the first it answered twice, at 0.6 of the price of all each; of the second once.
+    assert store.asked == [3, 3, 0, 0, 3, 3, 0, 3]
 
 
 async def test_no_older_build_than_the_newest_is_used(store: ClickHouse, clock: VirtualClock) -> None:
@@ -126,7 +149,7 @@ async def test_a_copy_is_good_for_a_while_and_only_shortly_when_nobody_tells_of_
     assert store.asked == [3, 3, 0]
     clock.pass_s(0.1)
     await hot.of(THREE, build)
-    assert store.asked == [3, 3, 0, 3]
+    assert store.asked == [3, 3, 0, 0]
 
 
 async def test_a_table_that_is_too_large_is_asked_for_what_is_needed_only(

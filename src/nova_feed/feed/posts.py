@@ -4,8 +4,8 @@ A table is rebuilt in ClickHouse several times a second, and a copy of an older 
 asked for costs some 20 ms of ClickHouse for the posts of a batch's followees, and about as much for all of 100,000
 (the table is read through in both cases). So each build is asked for the posts that are needed until that took as long
 as all of it would have, and then for all: never more than twice what the better of the two would have cost, however
-many come (the ski rental rule; Karlin, Manasse, Rudolph and Sleator 1988). A table too large for a process is asked
-for what is needed only.
+many come (the ski rental rule; Karlin, Manasse, Rudolph and Sleator 1988). Where all of it was worth its price the last
+time, the next build is asked for all of it at once. A table too large for a process is asked for what is needed only.
 """
 
 from __future__ import annotations
@@ -33,22 +33,37 @@ EVERYBODY: list[int] = []
 @dataclass(frozen=True, slots=True, eq=False)
 class Posts:
     """Posts in the order of their authors: those of ``authors[i]`` (ascending) are the rows from ``starts[i]`` up to
-    ``starts[i + 1]`` of ``candidates``."""
+    ``starts[i + 1]`` of ``candidates``. ``trend``: how much each is engaged with of late, none where nobody asked that;
+    ``whole``: whether these are all posts of the table."""
 
     candidates: Candidates
     authors: Ints
     starts: Ints
+    trend: Ints
+    whole: bool = False
 
     @classmethod
-    def of(cls, rows: Columns, source: Source) -> Posts:
+    def of(cls, rows: Columns, source: Source, *, whole: bool = False) -> Posts:
         """Take over an answer of ClickHouse, rows in any order. Raises ValueError as ``Candidates.make`` does."""
-        candidates = counted(rows, source)
+        candidates, trend = counted(rows, source), rows["trend"]
         author = candidates.author_id
         if (author[1:] < author[:-1]).any():
-            candidates = candidates.take(np.argsort(author, kind="stable"))
+            order = np.argsort(author, kind="stable")
+            candidates, trend = candidates.take(order), trend[order] if len(trend) else trend
             author = candidates.author_id
         begins = np.flatnonzero(np.append(True, author[1:] != author[:-1])) if len(author) else _NONE
-        return cls(candidates, author[begins], np.append(begins, len(author)))
+        return cls(candidates, author[begins], np.append(begins, len(author)), trend, whole)
+
+    def trending(self, most: int) -> Candidates:
+        """The ``most`` posts that trend most (of two alike the newer, then the one with the higher id), those that do
+        not trend left out; what ``trending.sql`` answers, of posts that are whole."""
+        rows = np.flatnonzero(self.trend > 0)
+        if len(rows) > most:
+            edge = np.partition(self.trend[rows], len(rows) - most)[len(rows) - most]
+            rows = rows[self.trend[rows] >= edge]
+        found = self.candidates.take(rows)
+        order = np.lexsort((-found.post_id, -found.created_ms, -self.trend[rows]))[:most]
+        return found.take(order).of_source(Source.TRENDING)
 
     def newest(self, authors: Ints, most: int) -> Ints:
         """Rows of the newest posts of these authors, ``most`` of them (of two as old, the one with the higher id)."""
@@ -116,10 +131,17 @@ class PostTable:
         self._ask_some, self._size, self._source, self._clock, self._most = ask, size, source, clock, most
         self._all: Posts | None = None
         self._all_costs_s = FIRST_GUESS_S
+        self._some_cost_s = FIRST_GUESS_S
         self._spent_s = 0.0  # on the posts of some, of this build
+        self._used = 0  # how often all of it answered
         self._built: str | None = None
         self._since = float("-inf")  # when this build was asked for first
         self._lock = asyncio.Lock()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the table is here, of this build or the one before."""
+        return self._all is not None
 
     async def of(self, authors: Ints, built: str | None) -> Posts:
         """The posts of these authors at least, of the build ``built`` or a later one; None: nobody knows which is the
@@ -127,17 +149,21 @@ class PostTable:
         async with self._lock:
             now = self._clock.monotonic()
             if not self._is_of(built, now):
-                self._all, self._spent_s, self._built, self._since = None, 0.0, built, now
+                worth_it = self._used * self._some_cost_s >= self._all_costs_s
+                self._spent_s = self._all_costs_s if worth_it else 0.0
+                self._all, self._used, self._built, self._since = None, 0, built, now
             if self._all is None and self._spent_s >= self._all_costs_s and await self._fits():
                 self._all = await self._ask(EVERYBODY)
                 self._all_costs_s = self._clock.monotonic() - now
             if self._all is not None:
+                self._used += 1
                 return self._all
         if not len(authors):
             return Posts.of(Columns(), self._source)
         asked = self._clock.monotonic()
         posts = await self._ask(authors.tolist())
-        self._spent_s += self._clock.monotonic() - asked
+        self._some_cost_s = self._clock.monotonic() - asked
+        self._spent_s += self._some_cost_s
         return posts
 
     def _is_of(self, built: str | None, now: float) -> bool:
@@ -154,4 +180,4 @@ class PostTable:
         parts = [authors[i : i + NAMED] for i in range(0, len(authors), NAMED)] or [EVERYBODY]
         rows = await asyncio.gather(*map(self._ask_some, parts))
         columns = Columns((name, np.concatenate([part[name] for part in rows])) for name in rows[0])
-        return Posts.of(columns, self._source)
+        return Posts.of(columns, self._source, whole=not authors)

@@ -15,10 +15,10 @@ import structlog
 from nova_feed.clock import Clock
 from nova_feed.errors import StoreUnavailableError
 from nova_feed.feed.known import TRUSTED_S, Everybody, Ints, Known, KnownViewers, Proposal, by_viewer
-from nova_feed.feed.posts import PostTable, counted
+from nova_feed.feed.posts import Posts, PostTable, counted
 from nova_feed.feed.slices import Slices
 from nova_feed.model import CANARY_AUTHOR
-from nova_feed.ranking import Candidates, Source
+from nova_feed.ranking import TRENDING_REACH, Candidates, Source
 from nova_feed.store.client import Store
 
 HOT, NEWEST, AFFINITY = "hot_posts", "author_posts", "affinity"
@@ -43,6 +43,7 @@ class Sources:
             Source.AFFINITY, clock,
         )  # fmt: skip
         self._trending = Shared(clock, TRENDING_AGE_S, self._ask_trending)
+        self._top: tuple[Posts, Candidates] | None = None  # what trends of these
         self._fresh = Shared(clock, EXPLORATION_AGE_S, self._ask_fresh)
         self._all_costs_s = FIRST_GUESS_S
         self._spent_s = 0.0  # on viewers asked for by name, since affinity was built last
@@ -53,12 +54,16 @@ class Sources:
     async def propose(self, viewers: Sequence[int], builds: Mapping[str, str]) -> Mapping[int, Proposal]:
         """One proposal for each viewer; ``builds``: the newest build of each table, of which no older one is used."""
         known, trending, fresh = await asyncio.gather(
-            self._known(viewers, builds.get(AFFINITY)), self._trending.get(), self._fresh.get()
+            self._known(viewers, builds.get(AFFINITY)), self._asked_trending(), self._fresh.get()
         )
         hot, newest = await asyncio.gather(
             self._hot.of(_united(one.followees for one in known.values()), builds.get(HOT)),
             self._newest.of(_united(one.close for one in known.values()), builds.get(NEWEST)),
         )
+        if hot.whole:
+            trending = self._here(hot)
+        elif trending is None:
+            trending = await self._trending.get()
         proposals = {}
         for viewer, one in known.items():
             await self._slices.turn()
@@ -111,6 +116,16 @@ class Sources:
 
     async def _size(self, table: str) -> int:
         return int((await self._store.select("table_sizes"))[table][0])
+
+    async def _asked_trending(self) -> Candidates | None:
+        """What trends, as ClickHouse says; None where it will be in this process."""
+        return None if self._hot.whole else await self._trending.get()
+
+    def _here(self, hot: Posts) -> Candidates:
+        """What trends of all posts, found once for a build."""
+        if self._top is None or self._top[0] is not hot:
+            self._top = (hot, hot.trending(TRENDING_REACH.rows))
+        return self._top[1]
 
     async def _ask_trending(self) -> Candidates:
         return counted(await self._store.select("trending"), Source.TRENDING)

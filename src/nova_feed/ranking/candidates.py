@@ -118,6 +118,12 @@ class Candidates:
         table[:, _INTERACTIONS] = interactions
         return Candidates(table)
 
+    def of_source(self, source: Source) -> Candidates:
+        """The same rows, proposed by this source."""
+        table = self.table.copy()
+        table[:, _SOURCES] = source
+        return Candidates(table)
+
     def __len__(self) -> int:
         return len(self.table)
 
