@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_feed.feed.service import SOFT_AT_ONCE, SOFT_PER_S, YOUNG_REST
+from nova_feed.feed.service import QUIET_PER_S, SOFT_AT_ONCE, SOFT_PER_S, YOUNG_REST
 from tests.unit.test_feed_service import SOFT_AGE_MS, YOUNG_AGE_MS, World
 
 
@@ -58,6 +58,19 @@ async def test_young_lists_are_ranked_anew_one_at_a_time_and_after_a_rest(
     await world.page(2)
     await world.refreshed()
     assert sum(map(len, world.clickhouse.batches)) == 5
+
+
+async def test_young_lists_are_not_ranked_anew_where_many_pages_are_asked_for(world: World) -> None:
+    for _ in range(5):
+        for _ in range(3 * int(QUIET_PER_S)):
+            world.service.renew_if_old(7, world.clock.now_ms())
+        world.clock.pass_s(1.1)
+        world.service.renew_if_old(7, world.clock.now_ms() - YOUNG_AGE_MS - 1)
+        assert world.refreshing() == 0
+    world.clock.pass_s(1.1)
+    world.service.renew_if_old(7, world.clock.now_ms() - YOUNG_AGE_MS - 1)
+    assert world.refreshing() == 1
+    await world.refreshed()
 
 
 async def test_of_old_lists_some_are_ranked_anew_at_once_and_some_a_second(world: World) -> None:

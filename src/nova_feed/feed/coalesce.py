@@ -13,7 +13,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Generic, TypeVar
 
-LATELY_S = 30.0  # behind answers old lists are ranked anew all the time: it will be known when it is quick again
+LATELY_S = 5.0
 LONGEST_REST_S = 0.1  # a batch that took long had to wait itself: nobody else need, for that
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")

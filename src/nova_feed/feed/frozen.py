@@ -99,7 +99,7 @@ def freeze(
     """
     parts = [ranked] if again is None else [ranked, again]
     candidates = Candidates.concat([part.candidates for part in parts])
-    return FrozenList(
+    frozen = FrozenList(
         secrets.token_urlsafe(9), ranked.now_ms, source, reason, cold, ranked.weights, candidates,
         np.concatenate([part.rank_before for part in parts]),
         np.concatenate([part.propensity for part in parts]),
@@ -107,6 +107,9 @@ def freeze(
         np.repeat([False, True][: len(parts)], [len(part) for part in parts]),
         among(candidates.author_id, followees),
     )  # fmt: skip
+    if again is None:
+        vars(frozen)["scores"] = ranked.scores  # what the property would compute
+    return frozen
 
 
 def encode(frozen: FrozenList) -> bytes:

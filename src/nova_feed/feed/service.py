@@ -51,9 +51,9 @@ SWITCHED_OFF = "use_ch_ranking is off"
 # Lists ranked anew behind answers, in one process: each costs some 20 ms of CPU with all it takes, the pages that are
 # made anew from it among them. Of old ones so many a second, gathered, those that answered most pages first: a list
 # that is asked for all the time is a few seconds old, however many others are old. A young one when no other is ranked,
-# and after a rest sixteen times as long as the last one took. Where processors are short rankings take longer, so there
-# are fewer: answers come first.
-SOFT_PER_S, SOFT_AT_ONCE, YOUNG_REST = 8.0, 8, 16
+# after a rest four times as long as the last one took, and while few pages are asked for. Where processors are short
+# rankings take longer, so there are fewer: answers come first.
+SOFT_PER_S, SOFT_AT_ONCE, YOUNG_REST, QUIET_PER_S = 8.0, 8, 4, 100.0
 GATHER_S = 0.5  # old ones that come within it are ranked together: one batch costs less than as many of one
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
@@ -118,6 +118,7 @@ class FeedService:
         self._ranking: dict[tuple[int, str], asyncio.Task[FrozenList]] = {}
         self._refreshing: dict[int, asyncio.Task[FrozenList | None]] = {}
         self._rests_until = clock.monotonic()
+        self._pages, self._counted = 0, clock.monotonic() - 1  # first pages answered since then
         self._old: dict[int, int] = {}  # viewers whose lists are old, and how many pages those answered
         self._soft = Allowance(clock, per_s=SOFT_PER_S)
         self._renewed = renewed
@@ -297,6 +298,7 @@ class FeedService:
     def renew_if_old(self, viewer_id: int, as_of_ms: int, answered: int = 1) -> None:
         """Rank this viewer's list anew behind the answer, if it is old and there is time for it. ``answered``: how many
         pages it has answered here."""
+        self._pages += 1
         age_ms = self._clock.now_ms() - as_of_ms
         runtime = self._runtime.now
         if age_ms <= min(runtime.young_age_ms, runtime.soft_age_ms) or viewer_id in self._refreshing:
@@ -305,8 +307,13 @@ class FeedService:
             if not self._old:
                 asyncio.get_running_loop().call_later(GATHER_S, self._renew_some)
             self._old[viewer_id] = answered
-        elif not self._refreshing and self._clock.monotonic() >= self._rests_until:
-            self._refresh(viewer_id)
+        elif not self._refreshing and (now := self._clock.monotonic()) >= self._rests_until:
+            pages, seconds = self._pages, now - self._counted
+            self._pages, self._counted = 0, now
+            if pages <= QUIET_PER_S * seconds:
+                self._refresh(viewer_id)
+            else:
+                self._rests_until = now + 1
 
     def _renew_some(self) -> None:
         """Of the old lists that were asked for lately, rank those anew that answered most."""
