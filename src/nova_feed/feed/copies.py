@@ -248,14 +248,15 @@ class Copies:
         if any(page.list_id != list_id for page in pages.values()):
             self.drop(viewer_id)
             pages = {}
-        old = pages.get(limit)
+        elif before is not None:
+            self._bytes -= len(before.body) + SPARE_BYTES
         pages[limit] = Copy(
             viewer_id, list_id, as_of_ms, limit, body, newer, rows, mark.change, mark.version, read=mark.at, born=now,
             confirmed=mark.at, used=now if before is None else before.used, counted=now,
         )  # fmt: skip
         self._all[viewer_id] = pages
         self._all.move_to_end(viewer_id)
-        self._bytes += len(body) + SPARE_BYTES - (0 if old is None else len(old.body) + SPARE_BYTES)
+        self._bytes += len(body) + SPARE_BYTES
         while self._bytes > self._most_bytes:
             self.drop(next(iter(self._all)))
         return True

@@ -62,8 +62,8 @@ class Posts:
             edge = np.partition(self.trend[rows], len(rows) - most)[len(rows) - most]
             rows = rows[self.trend[rows] >= edge]
         found = self.candidates.take(rows)
-        order = np.lexsort((-found.post_id, -found.created_ms, -self.trend[rows]))[:most]
-        return found.take(order).of_source(Source.TRENDING)
+        order = np.lexsort((found.post_id, found.created_ms, self.trend[rows]))[::-1]
+        return found.take(order[:most]).of_source(Source.TRENDING)
 
     def newest(self, authors: Ints, most: int) -> Ints:
         """Rows of the newest posts of these authors, ``most`` of them (of two as old, the one with the higher id)."""

@@ -29,14 +29,10 @@ _SOURCES = {bits: [s.name.lower() for s in Source if s & bits and s.name] for bi
 async def feed(request: Request) -> Response:
     """The caller's own feed: a page of ranked posts, and a cursor to the next one."""
     state = state_of(request)
-    start, mark = state.clock.monotonic(), state.copies.mark()
+    mark = state.copies.mark()
     principal = await reader_of(request)
     query = feed_query(request.query_params)
-    page = await state.feed.page(principal.user_id, algo=query.algo, limit=query.limit, cursor=query.cursor)
-    took_ms = round((state.clock.monotonic() - start) * 1000, 2)
-    body = render(page, query, now_ms=state.clock.now_ms(), took_ms=took_ms)
-    if query.plain and page.may_be_kept:
-        _keep(state, mark, principal.user_id, query.limit, body, page)
+    page, body = await _made(state, mark, principal.user_id, query)
     _record(request, principal.user_id, query, body, page)
     age = str(body.age_ms // 1000)
     headers = {"Cache-Control": "private, no-store", "X-Feed-Source": body.source, "X-Feed-Age": age}
@@ -45,11 +41,17 @@ async def feed(request: Request) -> Response:
 
 async def make_first(state: ApiState, viewer_id: int, limit: int) -> None:
     """Make a viewer's first page and keep it, for nobody's answer. Raises StoreUnavailableError."""
-    mark, query = state.copies.mark(), FeedQuery("ch", limit, None, explain=False)
-    page = await state.feed.page(viewer_id, algo=query.algo, limit=limit, cursor=None)
-    if page.may_be_kept:
-        body = render(page, query, now_ms=state.clock.now_ms(), took_ms=0.0)
-        _keep(state, mark, viewer_id, limit, body, page)
+    await _made(state, state.copies.mark(), viewer_id, FeedQuery("ch", limit, None, explain=False))
+
+
+async def _made(state: ApiState, mark: Mark, viewer_id: int, query: FeedQuery) -> tuple[Page, FeedResponse]:
+    """A page as it goes over the wire, begun at ``mark``; kept if it may be answered again."""
+    page = await state.feed.page(viewer_id, algo=query.algo, limit=query.limit, cursor=query.cursor)
+    took_ms = round((state.clock.monotonic() - mark.at) * 1000, 2)
+    body = render(page, query, now_ms=state.clock.now_ms(), took_ms=took_ms)
+    if query.plain and page.may_be_kept:
+        _keep(state, mark, viewer_id, query.limit, body, page)
+    return page, body
 
 
 def _keep(state: ApiState, mark: Mark, viewer_id: int, limit: int, body: FeedResponse, page: Page) -> None:
