@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 
+import machine
 import viewers
 import wrk
 from harness import BUILD, facts, new_home, nova, report
@@ -121,6 +122,7 @@ def main() -> None:
     options = options_of(sys.argv[1:])
     wrk.must_be_there()
     logs.configure("error", "console")
+    costs = machine.costs()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # thousands of connections, here and in what is started
     if options.home:
@@ -131,7 +133,8 @@ def main() -> None:
             print(f"starting a stack with the {options.size} sample network ...", file=sys.stderr, flush=True)
             nova("up", "--demo", "--detach", "--size", options.size, "--home", str(home))
             rows, bench = asyncio.run(measure(home, options))
-    report("bench", {"size": options.size, "quick": options.quick, **say(rows, bench)})
+    print("this machine: " + "; ".join(f"{name} {value}" for name, value in costs.items()))
+    report("bench", {"size": options.size, "quick": options.quick, "costs": costs, **say(rows, bench)})
     if any(bench.curves.values()):
         import plot
 
