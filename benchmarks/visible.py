@@ -64,8 +64,13 @@ async def probe(api: httpx.AsyncClient, store: Store, service: str) -> tuple[flo
 
     stored = (await store.sql(_STORED, post=number))["n"][0]
     start = time.monotonic()
-    sent = await api.post("/api/v1/events", headers={"Authorization": f"Bearer {service}"},
-                          json={"events": [{"event_id": name, "post_id": number, "action": "share"}]})  # fmt: skip
+    event = {"events": [{"event_id": name, "post_id": number, "action": "share"}]}
+    headers = {"Authorization": f"Bearer {service}"}
+    while True:
+        sent = await api.post("/api/v1/events", headers=headers, json=event)
+        if sent.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        await asyncio.sleep(float(sent.headers["Retry-After"]))
     assert sent.raise_for_status().json()["accepted"] == 1
     accepted = time.monotonic() - start
     return accepted, *await asyncio.gather(until(in_events, start), until(in_counters, start), until(in_feed, start))

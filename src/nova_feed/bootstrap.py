@@ -62,6 +62,7 @@ from nova_feed.serving.debug_routes import DEBUG_ROUTES
 from nova_feed.serving.feed_routes import make_first
 from nova_feed.serving.hot import PATH
 from nova_feed.serving.keys import key_source
+from nova_feed.serving.pressure import Pressure
 from nova_feed.serving.sample_routes import SAMPLE_ROUTES
 from nova_feed.serving.state import Admin, ApiState
 from nova_feed.settings import Settings
@@ -203,9 +204,9 @@ def defaults(settings: Settings) -> Runtime:
 
 def feed_service(
     settings: Settings, clients: Clients, clock: Clock, renewed: Callable[[int], None] = lambda _: None,
-    known: KnownViewers | None = None,
+    known: KnownViewers | None = None, busy: Callable[[], bool] = lambda: False,
 ) -> FeedService:  # fmt: skip
-    """The feed over these clients; ``renewed`` as in FeedService, ``known`` as in Sources. Raises SettingsError."""
+    """The feed over these clients; ``renewed``, ``busy``, ``known``: FeedService's, Sources'. Raises SettingsError."""
     return FeedService(
         sources=Sources(clients.store, clock, known),
         builds=Builds(clients.lists.client),
@@ -219,6 +220,7 @@ def feed_service(
         clock=clock,
         runtime=clients.live,
         renewed=renewed,
+        busy=busy,
     )
 
 
@@ -272,16 +274,14 @@ async def open_api(
     settings: Settings, clock: Clock, *, host: str, name: str = "nova api", admin: bool = False
 ) -> AsyncIterator[ApiState]:
     """What one API worker holds; with ``admin`` what the admin listener holds."""
-    verifier = TokenVerifier(
-        key_source(settings, clock), issuer=settings.jwt_issuer, audience=settings.jwt_audience, clock=clock
-    )
+    verifier = TokenVerifier(key_source(settings, clock), issuer=settings.jwt_issuer, audience=settings.jwt_audience,
+                             clock=clock)  # fmt: skip
     async with open_clients(settings, name) as clients:
-        publisher = Publisher(clients.postgres, clients.producer)
-        live = clients.live
+        publisher, live, pressure = Publisher(clients.postgres, clients.producer), clients.live, Pressure(clock)
         copies = Copies(clock, version=lambda: live.now.version, list_ttl_s=lambda: live.now.list_ttl_s)
         known, access = KnownViewers(clock), AccessLog(settings.log_level, settings.log_format, PATH)
         state = ApiState(
-            feed=feed_service(settings, clients, clock, lambda viewer: copies.firsts.changed([viewer]), known),
+            feed=feed_service(settings, clients, clock, copies.renewed, known, lambda: pressure.high),
             trending=trending(clients, clock),
             suggestions=suggestions(clients, clock),
             acceptor=Acceptor(clients.postgres),
@@ -292,6 +292,7 @@ async def open_api(
             limits=limits(settings, Backlogs(clients.lists.client).spend, clock),
             copies=copies,
             access=access,
+            pressure=pressure,
             checks=clients.checks(settings),
             clock=clock,
             show_metrics=host in LOOPBACK,
@@ -302,6 +303,7 @@ async def open_api(
         jobs = (
             publisher.sweep(),
             access.run(),
+            pressure.watch(),
             tail.run(copies.changes.handle, copies.changes.missed),
             keep_known(copies, state.feed, partial(make_first, state), clients.reads, tracking, clock),
             processes.keep_telling(name, lambda: _told(state, clients), processes.folder()),

@@ -253,6 +253,7 @@ class Bench:
         line.lost, line.duplicate, line.phantom = len(found.lost), len(found.duplicate), len(found.phantom)
         line.add(f"{len(load.history):,} events sent, {load.history.count('unknown'):,} of them again")
         line.add(f"{found.received_again:,} duplicates received" if found.received_again else "")
+        line.add(f"{load.told_again():,} batches told to come again" if load.told_again() else "")
         assert found.good, str(found)
         assert not load.history.may, f"{len(load.history.may)} events were never answered"
         await self.ledger_adds_up()

@@ -23,7 +23,22 @@ EVENTS = "/api/v1/events"
 ACTIONS = ("impression",) * 5 + ("view",) * 3 + ("click", "like", "comment", "share", "dwell", "hide")
 PATIENCE_S = 5.0  # of a client, for one answer
 AGAIN_S = 0.2  # between two tries of a batch
+BUSY = "urn:nova-feed:problem:overloaded"
 _OUTCOMES: dict[str, Outcome] = {"accepted": "accepted", "duplicate": "duplicate"}
+
+
+def is_busy(answer: httpx.Response) -> bool:
+    """Whether a client is told to send the same again a little later, because the process is busy."""
+    return answer.status_code == 503 and "retry-after" in answer.headers and answer.json()["type"] == BUSY
+
+
+async def post_again(http: httpx.AsyncClient, events: object, headers: dict[str, str] | None = None) -> httpx.Response:
+    """POST, again while the process is busy."""
+    while True:
+        answer = await http.post(EVENTS, json=events, headers=headers)
+        if not is_busy(answer):
+            return answer
+        await asyncio.sleep(AGAIN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class Answer:
     status: int
     cut: str = ""
     retry_after: bool = False
+    busy: bool = False  # told that the process is: every client is, sometimes, and sends it again
 
     @property
     def ended(self) -> float:
@@ -102,8 +118,12 @@ class Load:
         return good * self.batch / (until - since)
 
     def bad(self) -> list[Answer]:
-        """Every request that was not answered with 202."""
-        return [answer for answer in self.answers if answer.status != 202]
+        """Every request that was not answered with 202, nor told to come again because the process is busy."""
+        return [answer for answer in self.answers if answer.status != 202 and not answer.busy]
+
+    def told_again(self) -> int:
+        """Requests that were told to come again because the process is busy."""
+        return sum(answer.busy for answer in self.answers)
 
     def cuts(self) -> dict[str, int]:
         """How requests without an answer ended, and how often."""
@@ -152,8 +172,9 @@ class Load:
             return False
         finally:
             self.on_the_way -= 1
-        told = Answer(began, time.monotonic() - began, answer.status_code, retry_after="retry-after" in answer.headers)
-        self.answers.append(told)
+        again = "retry-after" in answer.headers
+        took_s = time.monotonic() - began
+        self.answers.append(Answer(began, took_s, answer.status_code, retry_after=again, busy=is_busy(answer)))
         if answer.status_code == 202:
             self._answered(events, [_OUTCOMES.get(r["status"], "rejected") for r in answer.json()["results"]])
             return True

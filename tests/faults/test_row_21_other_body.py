@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.bench import SERVICE, Bench
 from tests.faults.checker import Sent
-from tests.faults.load import EVENTS
+from tests.faults.load import post_again
 from tests.stack import bearer
 
 pytestmark = pytest.mark.faults
@@ -33,7 +33,7 @@ async def test_an_event_that_comes_again_with_another_body_is_a_conflict_and_ove
 
 async def _status(bench: Bench, event: dict[str, Any]) -> Any:
     async with bench.client() as http:
-        answer = await http.post(EVENTS, json={"events": [event]}, headers=bearer(bench.stack, SERVICE, "service"))
+        answer = await post_again(http, {"events": [event]}, bearer(bench.stack, SERVICE, "service"))
     assert answer.status_code == 202, answer.text
     [result] = answer.json()["results"]
     return result["status"]

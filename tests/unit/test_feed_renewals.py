@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_feed.feed.service import QUIET_PER_S, SOFT_AT_ONCE, SOFT_PER_S, YOUNG_REST
+from nova_feed.feed.service import BUSY_COST, QUIET_PER_S, SOFT_AT_ONCE, SOFT_PER_S, YOUNG_REST
 from tests.unit.test_feed_service import SOFT_AGE_MS, YOUNG_AGE_MS, World
 
 
@@ -91,6 +91,21 @@ async def test_of_old_lists_some_are_ranked_anew_at_once_and_some_a_second(world
             await world.page(viewer)
     await world.refreshed()
     assert sum(map(len, world.clickhouse.batches)) == before + int(SOFT_PER_S)
+
+
+async def test_where_answers_are_late_fewer_old_lists_are_ranked_anew(world: World) -> None:
+    viewers = range(1, int(SOFT_PER_S) + 1)
+    for viewer in viewers:
+        await world.page(viewer)
+    before = sum(map(len, world.clickhouse.batches))
+    world.busy = True
+    world.clock.ms += SOFT_AGE_MS + 1
+    for seconds in range(1, 4):
+        for viewer in viewers:
+            world.service.renew_if_old(viewer, world.clock.now_ms() - SOFT_AGE_MS - 1)
+        await world.refreshed()
+        assert sum(map(len, world.clickhouse.batches)) == before + seconds * int(SOFT_PER_S / BUSY_COST)
+        world.clock.pass_s(int(SOFT_PER_S / BUSY_COST) * BUSY_COST / SOFT_PER_S)
 
 
 async def test_old_lists_that_come_together_are_ranked_anew_in_one_question(world: World) -> None:

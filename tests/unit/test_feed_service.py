@@ -135,6 +135,7 @@ class World:
     rules: RulesNow = field(default_factory=RulesNow)
     live: Live = field(default_factory=lambda: Live(Runtime()))
     folder: Path | None = None  # of the lists of this host
+    busy: bool = False
 
     def __post_init__(self) -> None:
         if self.folder is not None:
@@ -144,7 +145,7 @@ class World:
             sources=self.clickhouse, builds=self.builds, timeline=self.postgres, rules=self.rules, lists=self.lists,
             nearby=NearbyLists(self.folder, self.clock, lambda: self.live.now.list_ttl_s),
             facts=FactsNow(), seen=self.seen, signer=CursorSigner("a secret of a test, 32 characters"),
-            clock=self.clock, runtime=self.live,
+            clock=self.clock, runtime=self.live, busy=lambda: self.busy,
         )  # fmt: skip
 
     async def page(self, viewer: int = 7, *, algo: str = "ch", limit: int = 10, cursor: str | None = None) -> Page:

@@ -56,6 +56,41 @@ async def test_a_fallback_is_not_the_ranked_feed() -> None:
     assert not await shows(Api([(POST, 1)], fallback=True), 0)
 
 
+class Busy:
+    """Takes an event in when it was sent for the ``tries``-th time, and says ``again`` in between."""
+
+    def __init__(self, tries: int, again: dict[str, str]) -> None:
+        self.tries, self.again, self.asked = tries, again, list[bytes]()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.content)
+        return httpx.Response(202 if len(self.asked) == self.tries else 503, headers=self.again)
+
+
+async def sent(api: Busy) -> float:
+    """Seconds until it is accepted."""
+    stage = Stage(0)
+    async with httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(api)) as http:
+        canary = Canary(NOBODY, NOBODY, NOBODY, http, str, stage.clock, stage.sleep)
+        await canary._accepted(VIEWER, {"events": []}, stage.start + DEADLINE_S)
+    return stage.clock.monotonic() - stage.start
+
+
+async def test_an_event_that_is_refused_for_now_is_sent_again_when_it_was_told_to() -> None:
+    api = Busy(3, {"Retry-After": "1"})
+    assert await sent(api) == pytest.approx(2)
+    assert len(api.asked) == 3
+    assert len(set(api.asked)) == 1
+
+
+@pytest.mark.parametrize(("again", "asked"), [({}, 1), ({"Retry-After": "1"}, DEADLINE_S + 1)])
+async def test_an_event_that_is_not_taken_in_in_time_fails_the_round(again: dict[str, str], asked: int) -> None:
+    api = Busy(1_000, again)
+    with pytest.raises(CanaryError, match="did not reach accept: the API answered 503"):
+        await sent(api)
+    assert len(api.asked) == asked
+
+
 class Stage:
     """Reached ``after_s``, by a clock that goes on while somebody sleeps."""
 

@@ -12,12 +12,12 @@ class Allowance:
         self._clock, self._per_s = clock, per_s
         self._left, self._at = per_s, clock.monotonic()
 
-    def take(self) -> bool:
-        """Whether one more is allowed now; takes it if so."""
+    def take(self, cost: float = 1) -> bool:
+        """Whether one more, that counts as ``cost``, is allowed now; takes it if so."""
         now = self._clock.monotonic()
         self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
         self._at = now
-        if self._left < 1:
+        if self._left < cost:
             return False
-        self._left -= 1
+        self._left -= cost
         return True

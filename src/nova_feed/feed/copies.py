@@ -231,6 +231,10 @@ class Copies:
             elif not self.stands_in(copy):
                 self.drop(copy.viewer_id)
 
+    def renewed(self, viewer_id: int) -> None:
+        """A list of this viewer was made behind an answer."""
+        self.firsts.changed([viewer_id])
+
     def holds(self, copy: Copy) -> bool:
         """Whether this copy is what answers its viewer, and not forgotten or followed by another."""
         return self._all.get(copy.viewer_id, {}).get(copy.limit) is copy

@@ -54,6 +54,7 @@ SWITCHED_OFF = "use_ch_ranking is off"
 # after a rest four times as long as the last one took, and while few pages are asked for. Where processors are short
 # rankings take longer, so there are fewer: answers come first.
 SOFT_PER_S, SOFT_AT_ONCE, YOUNG_REST, QUIET_PER_S = 8.0, 8, 4, 100.0
+BUSY_COST = 3  # as so many an old one counts while answers are late
 GATHER_S = 0.5  # old ones that come within it are ranked together: one batch costs less than as many of one
 VALKEY_OPEN_S = 2.0  # a question costs 250 ms at most, and until it is asked no cursor goes on
 REST = 0.5  # misses gather after a batch: candidates cost ClickHouse 27 ms of CPU for one viewer, 47 for 64 (ADR 0010)
@@ -99,8 +100,10 @@ class FeedService:
         clock: Clock,
         runtime: Live,
         renewed: Callable[[int], None] = lambda _: None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer."""
+        """``renewed(viewer)`` is called when a list that answers first pages was made behind an answer; ``busy()``:
+        whether answers are late."""
         self._timeline, self.rules = timeline, rules
         self._signer, self._clock, self._facts = signer, clock, facts
         self._runtime = runtime
@@ -121,7 +124,7 @@ class FeedService:
         self._pages, self._counted = 0, clock.monotonic() - 1  # first pages answered since then
         self._old: dict[int, int] = {}  # viewers whose lists are old, and how many pages those answered
         self._soft = Allowance(clock, per_s=SOFT_PER_S)
-        self._renewed = renewed
+        self._renewed, self._busy = renewed, busy
 
     async def page(self, viewer_id: int, *, algo: str, limit: int, cursor: str | None) -> Page:
         """The next page of a viewer: ``limit`` posts (fewer at the end of the list)."""
@@ -319,7 +322,7 @@ class FeedService:
         """Of the old lists that were asked for lately, rank those anew that answered most."""
         old, self._old = self._old, {}
         for viewer_id in heapq.nlargest(SOFT_AT_ONCE, old, key=lambda viewer: old[viewer]):
-            if len(self._refreshing) >= SOFT_AT_ONCE or not self._soft.take():
+            if len(self._refreshing) >= SOFT_AT_ONCE or not self._soft.take(BUSY_COST if self._busy() else 1):
                 return
             self._refresh(viewer_id)
 

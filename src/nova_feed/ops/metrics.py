@@ -24,6 +24,7 @@ NAMESPACE = "nova_feed"
 _RELATIONS = ("follows", "blocks", "mutes")  # the topics that a consumer of our own reads
 _VISIBLE = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
+_LATE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.8, 1, 2, 5)
 
 
@@ -182,8 +183,17 @@ DISCOVERY_REQUESTS = _counter(
     "source=postgres is fallback: look at ClickHouse; computed rising: the worker's job is late, or Valkey is away.",
 )  # fmt: skip
 SHED = _counter(
-    "requests_shed", (), "Requests refused with 503 because a process had as many to answer as it can within a second.",
+    "requests_shed", (), "Requests refused with 503: a process had as many to answer as it can soon, or was late.",
     "Rising: more API processes, or look at what makes answers slow (feed_duration_seconds by source).",
+)  # fmt: skip
+LATE = _histogram(
+    "api_late_seconds", (), "How late the timers of an API process are: everything in it waits as long for its turn.",
+    "Above 0.05: processors are short, and events are refused; more machine, or fewer API processes a processor.",
+    buckets=_LATE,
+)  # fmt: skip
+EVENTS_SHARE = _gauge(
+    "events_share", (), "Share of the batches of events that an API process lets in; the others are 503.",
+    "Below 1: as api_late_seconds. Senders have to try again.", of="liveall",
 )  # fmt: skip
 RATE_LIMITED = _counter(
     "rate_limited", ("limit",), "Requests refused with 429, by the limit they ran into.",

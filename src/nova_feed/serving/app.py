@@ -26,6 +26,7 @@ from nova_feed.serving.hot import HotFeed
 from nova_feed.serving.metrics_routes import daily_metrics
 from nova_feed.serving.observe import Observe
 from nova_feed.serving.openapi import openapi
+from nova_feed.serving.pressure import Yield
 from nova_feed.serving.state import ApiState
 from nova_feed.serving.traced import Traced
 
@@ -39,7 +40,7 @@ ROUTES = (
     Route("/api/v1/feed/trending", trending, methods=["GET"], middleware=READS),
     Route("/api/v1/feed/metrics", daily_metrics, methods=["GET"], middleware=READS),
     Route("/api/v1/discover/suggested-users", suggested_users, methods=["GET"], middleware=READS),
-    Route("/api/v1/events", events, methods=["POST"], middleware=JSON),
+    Route("/api/v1/events", events, methods=["POST"], middleware=(*JSON, Middleware(Yield))),
     Route("/health", health, methods=["GET"]),
     Route("/health/live", live, methods=["GET"]),
     Route("/health/ready", ready, methods=["GET"]),

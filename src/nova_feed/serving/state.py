@@ -26,6 +26,7 @@ from nova_feed.runtime import Live
 from nova_feed.runtime.change import Changes
 from nova_feed.serving.auth import Principal, TokenVerifier
 from nova_feed.serving.charge import Limits, address_of, charge
+from nova_feed.serving.pressure import Pressure
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class ApiState:
     limits: Limits
     copies: Copies
     access: AccessLog
+    pressure: Pressure
     checks: Mapping[str, Check]
     clock: Clock
     show_metrics: bool

@@ -110,12 +110,7 @@ class Canary:
         name = f"canary-{uuid.uuid4()}"
         start = self.clock.monotonic()
         body = {"events": [{"event_id": name, "post_id": post, "action": "impression"}]}
-        try:
-            answer = await self.http.post("/api/v1/events", json=body, headers=self._signed_in(author))
-        except httpx.HTTPError as error:
-            raise CanaryError("accept", str(error) or type(error).__name__) from error
-        if answer.status_code != 202:
-            raise CanaryError("accept", f"the API answered {answer.status_code}")
+        await self._accepted(author, body, start + DEADLINE_S)
         accept = self.clock.monotonic() - start
         seconds = {"accept": accept}
         for checks in (
@@ -125,6 +120,20 @@ class Canary:
         ):
             seconds |= await self._together(start, checks)
         return seconds
+
+    async def _accepted(self, author: int, body: Mapping[str, object], until: float) -> None:
+        """Send events, again when the API says so."""
+        while True:
+            try:
+                answer = await self.http.post("/api/v1/events", json=body, headers=self._signed_in(author))
+            except httpx.HTTPError as error:
+                raise CanaryError("accept", str(error) or type(error).__name__) from error
+            if answer.status_code == httpx.codes.ACCEPTED:
+                return
+            again_s = float(answer.headers.get("Retry-After", "inf"))
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or self.clock.monotonic() + again_s > until:
+                raise CanaryError("accept", f"the API answered {answer.status_code}")
+            await self.sleep(again_s)
 
     async def _together(self, start: float, checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> dict[str, float]:
         """When each of these stages was reached, none of which waits for another."""
