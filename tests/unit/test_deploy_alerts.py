@@ -26,7 +26,7 @@ TESTS: dict[str, Any] = yaml.safe_load((PROMETHEUS / "tests" / "alerts.yml").rea
 WANTED = {  # the specification's five (T094), and what a feed that loses or delays events must tell of
     "FeedAPIP95High", "CacheHitRateLow", "ClickHouseDown", "KafkaLagHigh", "CircuitBreakerOpen",
     "EventToVisibleSlow", "EventsMissing", "SlotLagHigh", "SlotWalLost", "BadRows", "CanaryDead", "DiskFull",
-    "OutboxOld", "ConnectorDown", "ProcessDown",
+    "OutboxOld", "ConnectorDown", "ProcessDown", "RequestsShed",
 }  # fmt: skip
 SECTIONS = ["What it means", "First command", "Likely causes", "It is over when"]
 

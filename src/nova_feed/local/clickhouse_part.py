@@ -11,9 +11,6 @@ from nova_feed.store.client import Store
 
 DATABASE = "nova"
 MERGED_S = 60
-# Memory that was freed is kept for a minute. Of itself the engine gives it back after 5 s and takes it again at the
-# next insert: 6,000 pages a second at 4,000 events/s, each 3 to 11 us on a virtual machine; so it is 540.
-KEEP_FREED = {"JE_MALLOC_CONF": "dirty_decay_ms:60000,muzzy_decay_ms:60000"}
 _TABLES = """
 SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
     AND NOT startsWith(name, '.') AND position(create_table_query, 'old_parts_lifetime') = 0
@@ -32,7 +29,7 @@ class ClickHouse(Managed):
 
     def command(self) -> Command:
         argv = (sys.executable, "-m", "nova_feed.local.clickhouse", "--data", str(self.folder / "data"))
-        return Command((*argv, "--host", LOOPBACK, "--port", str(self.port)), KEEP_FREED)
+        return Command((*argv, "--host", LOOPBACK, "--port", str(self.port)))
 
 
 async def version(url: str) -> str:

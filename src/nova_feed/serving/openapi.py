@@ -27,7 +27,7 @@ _PROBLEMS = {
     "404": "Not in the caller's feed.", "406": "Answers are application/json.", "408": "The body came too slowly.",
     "410": "The cursor's list has expired.", "413": "The body is too large.", "415": "Not application/json.",
     "429": "The caller has spent its rate limit: Retry-After says when to come again.",
-    "503": "A store is away, or the service is busy; nothing was done, and Retry-After says when to ask again.",
+    "503": "A store is away, or the service is busy: Retry-After says when to ask again. Events sent again count once.",
 }  # fmt: skip
 
 
