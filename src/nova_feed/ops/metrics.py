@@ -195,6 +195,7 @@ EVENTS_SHARE = _gauge(
     "events_share", (), "Share of the batches of events that an API process lets in; the others are 503.",
     "Below 1: as api_late_seconds. Senders have to try again.", of="liveall",
 )  # fmt: skip
+EVENTS_SHARE.set(1)  # also in a process that answers nobody: the parent of those that do
 RATE_LIMITED = _counter(
     "rate_limited", ("limit",), "Requests refused with 429, by the limit they ran into.",
     "The log names limit and caller (limited=, caller=). One caller: talk to it; many: raise NOVA_LIMIT_*.",
