@@ -67,6 +67,12 @@ class Crowd:
         return f"{self.inside} requests are being answered here; try again in {AGAIN_S} s"
 
 
+async def refuse(scope: Scope, receive: Receive, send: Send, why: str) -> None:
+    """Answer 503 with Retry-After, counted; nothing of the request is read."""
+    metrics.SHED.inc()
+    await problem(Request(scope), 503, KIND, why, {"Retry-After": str(AGAIN_S)})(scope, receive, send)
+
+
 class Admit:
     """Around a route: 503 with Retry-After for who would be one too many. Nothing was done for them."""
 
@@ -75,9 +81,7 @@ class Admit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._crowd.full:
-            metrics.SHED.inc()
-            answer = problem(Request(scope), 503, KIND, self._crowd.why, {"Retry-After": str(AGAIN_S)})
-            await answer(scope, receive, send)
+            await refuse(scope, receive, send, self._crowd.why)
             return
         self._crowd.enter()
         try:

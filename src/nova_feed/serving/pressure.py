@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova_feed.clock import Clock
 from nova_feed.feed.allowance import Allowance
 from nova_feed.ops import metrics
-from nova_feed.serving.admit import AGAIN_S, KIND
-from nova_feed.serving.problems import problem
+from nova_feed.serving.admit import AGAIN_S, refuse
 
 TICK_S, STEP_S = 0.02, 0.25  # how often the process is looked at, and the share decided on
 WEIGHT, LONGEST_S = 0.1, 1.0  # of the latest tick in the mean, and what a tick counts as at most
@@ -86,7 +84,5 @@ class Yield:
         pressure: Pressure = scope["app"].state.api.pressure
         if pressure.admits():
             await self._app(scope, receive, send)
-            return
-        metrics.SHED.inc()
-        answer = problem(Request(scope), 503, KIND, WHY, {"Retry-After": str(AGAIN_S)})
-        await answer(scope, receive, send)
+        else:
+            await refuse(scope, receive, send, WHY)
