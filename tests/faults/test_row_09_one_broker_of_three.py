@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nova_feed.store.client import Store
+from nova_feed.stream.lag import LagReader
+from nova_feed.workers.levels import GROUPS
 from tests.faults import visible
-from tests.faults.bench import Bench, hold
+from tests.faults.bench import Bench, hold, or_none
 from tests.faults.load import Load
 from tests.faults.nemesis import kill, runs
 from tests.faults.report import Report
@@ -39,6 +41,8 @@ async def three(stack: LocalStack, fault_report: Report, pytestconfig: pytest.Co
 
 
 async def test_while_one_broker_of_three_is_away_events_go_on_to_clickhouse(three: Bench) -> None:
+    reader = LagReader(three.stack.facts["kafka_brokers"])
+    await _lag_is_known(reader)
     async with three.row(9, "kill -9 of one broker of three, then away") as line:
         async with three.flowing(line) as load, three.watch() as watch:
             name = await eventually(lambda: _leader(three.stack), FLOWS_S)
@@ -51,6 +55,7 @@ async def test_while_one_broker_of_three_is_away_events_go_on_to_clickhouse(thre
                 before = load.accepted
                 await hold(three.of(8, 60))
                 await _all_arrives(three, load)
+                await _lag_is_known(reader)  # by a client that knew the broker that is gone as a coordinator
                 line.add(f"then {load.accepted - before:,} events accepted before it was back")
                 assert await asyncio.to_thread(three.stack.copies) == {2}
                 assert not runs(killed)
@@ -85,6 +90,12 @@ async def _all_arrives(bench: Bench, load: Load) -> None:
         return told <= await visible.names_of(bench.store, load.world.post_ids)
 
     await eventually(are_there, FLOWS_S)
+
+
+async def _lag_is_known(reader: LagReader) -> None:
+    """How far every group is behind is told."""
+    for group in GROUPS:
+        await eventually(lambda group=group: or_none(asyncio.to_thread(reader.positions, group, 1)), FLOWS_S)  # type: ignore[misc]
 
 
 async def _is_whole(bench: Bench) -> bool:

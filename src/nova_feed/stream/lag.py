@@ -29,33 +29,27 @@ class Position:
 
 
 class LagReader:
-    """Asks a cluster for the lag of its groups; one connection for as long as it lives."""
+    """Asks a cluster for the lag of its groups; one connection for as long as it answers.
+
+    A client that got no answer is left: librdkafka goes on asking the coordinator it knew, also when that broker is
+    gone and another coordinates the group, and takes most of a processor for it (confluentinc/librdkafka#3847).
+    """
 
     def __init__(self, brokers: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+        self._config: dict[str, str | int | float | bool] = {"bootstrap.servers": brokers, "log_level": 0}
+        self._admin = AdminClient(self._config)
 
-    def positions(self, group: str, timeout_s: float = 5) -> Mapping[Place, Position]:
+    def positions(self, group: str, timeout_s: float = 3) -> Mapping[Place, Position]:
         """Where ``group`` stands, by the partitions it has committed. Raises StoreUnavailableError."""
+        admin = self._admin
         try:
-            asked = self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], request_timeout=timeout_s
-            )
-            committed = asked[group].result(timeout_s).topic_partitions
-            if not committed:
-                return {}
-            ends = self._admin.list_offsets(
-                {TopicPartition(p.topic, p.partition): OffsetSpec.latest() for p in committed},
-                request_timeout=timeout_s,
-            )
-            newest = {(p.topic, p.partition): future.result(timeout_s).offset for p, future in ends.items()}
-        except KafkaException as error:
-            raise StoreUnavailableError("kafka", str(error.args[0].str())) from error
-        except TimeoutError as error:
-            raise StoreUnavailableError("kafka", f"no answer within {timeout_s} s", "timeout") from error
-        places = {(p.topic, p.partition): max(0, p.offset) for p in committed}
-        return {place: Position(offset, newest[place]) for place, offset in places.items()}
+            return _positions(admin, group, timeout_s)
+        except StoreUnavailableError:
+            if self._admin is admin:
+                self._admin = AdminClient(self._config)
+            raise
 
-    def read(self, group: str, timeout_s: float = 5) -> Mapping[str, int]:
+    def read(self, group: str, timeout_s: float = 3) -> Mapping[str, int]:
         """topic -> records between what ``group`` committed and the end, over the partitions it has committed.
 
         A group that has committed nothing has no topics. Raises StoreUnavailableError.
@@ -64,6 +58,24 @@ class LagReader:
         for (topic, _), position in self.positions(group, timeout_s).items():
             behind[topic] += position.behind
         return behind
+
+
+def _positions(admin: AdminClient, group: str, timeout_s: float) -> Mapping[Place, Position]:
+    try:
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=timeout_s)
+        committed = asked[group].result(timeout_s).topic_partitions
+        if not committed:
+            return {}
+        ends = admin.list_offsets(
+            {TopicPartition(p.topic, p.partition): OffsetSpec.latest() for p in committed}, request_timeout=timeout_s
+        )
+        newest = {(p.topic, p.partition): future.result(timeout_s).offset for p, future in ends.items()}
+    except KafkaException as error:
+        raise StoreUnavailableError("kafka", str(error.args[0].str())) from error
+    except TimeoutError as error:
+        raise StoreUnavailableError("kafka", f"no answer within {timeout_s} s", "timeout") from error
+    places = {(p.topic, p.partition): max(0, p.offset) for p in committed}
+    return {place: Position(offset, newest[place]) for place, offset in places.items()}
 
 
 class Ages:
