@@ -106,13 +106,16 @@ async def _probe(bench: Bench, watched: Watched, service: str) -> None:
     """Shares of a post at the top of one viewer's feed, one after the other: how long until that feed shows each."""
     headers = {"Authorization": f"Bearer {bench.read['token']}"}
     store = Store(bench.read["clickhouse_url"], name="nova benchmark", timeout_s=5)
-    async with httpx.AsyncClient(base_url=bench.url, headers=headers, timeout=10) as api:
-        while True:
-            try:
-                watched.fresh.append((await visible.probe(api, store, service))[-1])
-            except (NovaError, httpx.HTTPError, IndexError):  # IndexError: a feed without a ranked post to share
-                watched.fresh.append(visible.DEADLINE_S)
-            await asyncio.sleep(1)
+    try:
+        async with httpx.AsyncClient(base_url=bench.url, headers=headers, timeout=10) as api:
+            while True:
+                try:
+                    watched.fresh.append((await visible.probe(api, store, service))[-1])
+                except (NovaError, httpx.HTTPError, IndexError):  # IndexError: a feed without a ranked post to share
+                    watched.fresh.append(visible.DEADLINE_S)
+                await asyncio.sleep(1)
+    finally:
+        await store.close()
 
 
 def active_within(order: np.ndarray[Any, np.dtype[np.int64]], rate: float, window_s: float) -> float:

@@ -198,8 +198,14 @@ async def test_an_event_that_is_sent_is_seen_to_arrive(opened: Watched) -> None:
 
 
 async def followees_card(page: Page, at: int = 0) -> tuple[Locator, int, int]:
-    """A post of somebody whom the viewer follows: its card, its id, and its author's."""
-    card = page.locator(CARDS).filter(has=page.get_by_text("followee", exact=True)).nth(at)
+    """A post of somebody whom the viewer follows: its card, its id, and its author's. How many of the first page are
+    such ones depends on what trends."""
+    cards = page.locator(CARDS).filter(has=page.get_by_text("followee", exact=True))
+    while await cards.count() <= at:
+        shown = await page.locator(CARDS).count()
+        await page.get_by_role("button", name="More", exact=True).click()
+        await expect(page.locator(CARDS)).not_to_have_count(shown)
+    card = cards.nth(at)
     author = re.search(r"by user (\d+)", await card.inner_text())
     assert author is not None
     return card, int(await card.get_attribute("data-post") or 0), int(author[1])

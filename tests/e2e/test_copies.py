@@ -44,9 +44,10 @@ async def _hide(viewer: Reader, post: int) -> None:
 
 @pytest.fixture
 async def viewer(reader: ReaderOf, app: App) -> Reader:
-    """Somebody new who follows twenty people and has a cached feed."""
+    """Somebody new who follows up to twenty people with posts on the first page, and has a cached feed."""
     somebody = reader(await app.person())
-    for author in (await app.followees(2))[:20]:
+    shown = (await somebody.page(limit=LIMIT))["posts"]
+    for author in list(dict.fromkeys(post["author_id"] for post in shown))[:20]:
         await app.follow(somebody.user_id, author)
 
     async def is_cached() -> bool:

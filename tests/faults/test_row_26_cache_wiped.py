@@ -10,6 +10,7 @@ import pytest
 from nova_feed.errors import StoreUnavailableError
 from tests.faults.bench import Bench, hold
 from tests.faults.viewers import VIEWERS
+from tests.faults.watch import Look
 
 pytestmark = pytest.mark.faults
 SOON_S = 2.5
@@ -19,7 +20,7 @@ _RUNNING = "SELECT toInt64(count()) AS n FROM system.processes"
 
 async def test_a_cache_that_is_wiped_is_built_anew_once_for_each_viewer_and_process(bench: Bench) -> None:
     async with bench.row(26, "FLUSHALL of Valkey under load of reads") as line:
-        wiped, most, longest = 0, 0, 0.0
+        wiped, most, longest, refused = 0, 0, 0.0, list[Look]()
         async with bench.flowing(line) as load, bench.watch() as watch, bench.valkey() as valkey:
             breakers, before = bench.breakers(), watch.figures()
             at_once = asyncio.create_task(_most_at_once(bench))
@@ -29,7 +30,8 @@ async def test_a_cache_that_is_wiped_is_built_anew_once_for_each_viewer_and_proc
                     at = time.monotonic()
                     await valkey.flushall()
                     looks = await asyncio.gather(*(watch.first(HOT) for _ in range(CROWD)))
-                    most = max(most, len({look.as_of for look in looks if look.source != "cached"}))
+                    made = {look.as_of for look in looks if look.status == 200 and look.source != "cached"}
+                    most, refused = max(most, len(made)), refused + [look for look in looks if look.status != 200]
                     await hold(bench.of(3, 6))
                     slow = [look for look in watch.looks if look.began > at and look.seconds * 1000 > before.longest]
                     longest = max(longest, *(look.began + look.seconds - at for look in slow), 0.0)
@@ -44,6 +46,7 @@ async def test_a_cache_that_is_wiped_is_built_anew_once_for_each_viewer_and_proc
         await bench.judge(line, load)
         assert not load.bad(), load.cuts()
         assert 0 < most <= len(bench.api_pids()) - 1
+        assert all(look.status == 503 and look.again for look in refused), refused  # a process was full, and says so
         bench.served(line, watch, "clickhouse", within_s=SOON_S)  # which has more to do then
 
 

@@ -80,10 +80,11 @@ def saturate(
     count = len(authors)
     positions = range(start, start + min(count, count if places is None else places))
     filled, relaxed = _fill(authors, appearances, positions, rule)
+    rows, flags = np.array(filled, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+    flags[relaxed] = True
     left = np.ones(count, dtype=np.bool_)
-    left[filled] = False
-    order = np.concatenate([np.array(filled, dtype=np.int64), np.flatnonzero(left)])
-    return Arrangement(order, np.array(relaxed + [False] * (count - len(filled)), dtype=np.bool_))
+    left[rows] = False
+    return Arrangement(np.concatenate([rows, np.flatnonzero(left)]), flags)
 
 
 class _Appearances:
@@ -140,8 +141,8 @@ def _best_held(held: dict[int, deque[int]], free_at: dict[int, int], position: i
 
 def _fill(
     authors: list[int], appearances: _Appearances, positions: range, rule: Saturation
-) -> tuple[list[int], list[bool]]:
-    """The row at each position, and where the rule was relaxed.
+) -> tuple[list[int], list[int]]:
+    """The row at each position, and the places (from 0) where the rule was relaxed.
 
     Rows whose author must wait are *held*, and every held row is better scored than any row not looked at yet. A row is
     held only while no held author is admissible; authors inadmissible at one position are fewer than top + distance,
@@ -150,7 +151,7 @@ def _fill(
     free_at, count, distance, top = appearances.free_at, len(authors), rule.distance, rule.top
     held: dict[int, deque[int]] = {}
     order: list[int] = []
-    relaxed = [False] * len(positions)
+    relaxed: list[int] = []
     following, position = 0, positions.start  # the first row not looked at, and the first place not filled
     while position < positions.stop:
         if not held and position >= top:
@@ -170,7 +171,7 @@ def _fill(
                 held.setdefault(author, deque()).append(following - 1)
         if row == count:
             author = min(held, key=appearances.last_of)
-            relaxed[position - positions.start] = True
+            relaxed.append(position - positions.start)
         if author in held:
             row = held[author].popleft()
             if not held[author]:
