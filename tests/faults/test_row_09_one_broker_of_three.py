@@ -94,8 +94,11 @@ async def _all_arrives(bench: Bench, load: Load) -> None:
 
 async def _lag_is_known(reader: LagReader) -> None:
     """How far every group is behind is told."""
-    for group in GROUPS:
-        await eventually(lambda group=group: or_none(asyncio.to_thread(reader.positions, group, 1)), FLOWS_S)  # type: ignore[misc]
+
+    async def is_told() -> bool:
+        return all([await or_none(asyncio.to_thread(reader.positions, group, 1)) for group in GROUPS])
+
+    await eventually(is_told, FLOWS_S)
 
 
 async def _is_whole(bench: Bench) -> bool:
