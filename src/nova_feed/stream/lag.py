@@ -6,13 +6,14 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from nova_feed.errors import StoreUnavailableError
+from nova_feed.topics import ALL
 
+_LATEST = -1  # as a time: the next offset that will be written
 Place = tuple[str, int]  # topic, partition
+_PLACES = tuple((topic.name, number) for topic in ALL for number in range(topic.partitions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +30,32 @@ class Position:
 
 
 class LagReader:
-    """Asks a cluster for the lag of its groups; one connection for as long as it answers.
+    """Asks a cluster how far groups have read our topics; one client a group, for as long as it is answered.
 
-    A client that got no answer is left: librdkafka goes on asking the coordinator it knew, also when that broker is
-    gone and another coordinates the group, and takes most of a processor for it (confluentinc/librdkafka#3847).
+    A client is a consumer of the group that subscribes to nothing, and so never joins it. ``AdminClient`` asks a
+    coordinator or leader that is gone without pause (confluentinc/librdkafka#3847), and when a broker says that it
+    coordinates no longer, it ends the process with a segmentation fault (#5315; both open as of 2.16).
     """
 
     def __init__(self, brokers: str) -> None:
-        self._config: dict[str, str | int | float | bool] = {"bootstrap.servers": brokers, "log_level": 0}
-        self._admin = AdminClient(self._config)
+        self._brokers = brokers
+        self._clients: dict[str, Consumer] = {}
 
     def positions(self, group: str, timeout_s: float = 3) -> Mapping[Place, Position]:
-        """Where ``group`` stands, by the partitions it has committed. Raises StoreUnavailableError."""
-        admin = self._admin
+        """Where ``group`` stands, by the partitions it has committed. Raises StoreUnavailableError.
+
+        ``timeout_s``: of each of two questions.
+        """
+        # Taken, not looked at: of two threads that ask about one group at once, the second makes a client of its own.
+        client = self._clients.pop(group, None) or _client(self._brokers, group)
         try:
-            return _positions(admin, group, timeout_s)
-        except StoreUnavailableError:
-            if self._admin is admin:
-                self._admin = AdminClient(self._config)
-            raise
+            found = _positions(client, timeout_s)
+        except KafkaException as error:
+            # A client without subscriptions does not ask again who leads a partition: the next look is a new one's.
+            client.close()
+            raise StoreUnavailableError("kafka", str(error.args[0].str())) from error
+        self._clients[group] = client
+        return found
 
     def read(self, group: str, timeout_s: float = 3) -> Mapping[str, int]:
         """topic -> records between what ``group`` committed and the end, over the partitions it has committed.
@@ -60,22 +68,20 @@ class LagReader:
         return behind
 
 
-def _positions(admin: AdminClient, group: str, timeout_s: float) -> Mapping[Place, Position]:
-    try:
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=timeout_s)
-        committed = asked[group].result(timeout_s).topic_partitions
-        if not committed:
-            return {}
-        ends = admin.list_offsets(
-            {TopicPartition(p.topic, p.partition): OffsetSpec.latest() for p in committed}, request_timeout=timeout_s
-        )
-        newest = {(p.topic, p.partition): future.result(timeout_s).offset for p, future in ends.items()}
-    except KafkaException as error:
-        raise StoreUnavailableError("kafka", str(error.args[0].str())) from error
-    except TimeoutError as error:
-        raise StoreUnavailableError("kafka", f"no answer within {timeout_s} s", "timeout") from error
-    places = {(p.topic, p.partition): max(0, p.offset) for p in committed}
-    return {place: Position(offset, newest[place]) for place, offset in places.items()}
+def _client(brokers: str, group: str) -> Consumer:
+    return Consumer({"bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+
+
+def _positions(client: Consumer, timeout_s: float) -> Mapping[Place, Position]:
+    told = client.committed([TopicPartition(*place) for place in _PLACES], timeout=timeout_s)
+    committed = {(p.topic, p.partition): p.offset for p in told if p.error is None and p.offset >= 0}
+    if not committed:
+        return {}
+    ends = client.offsets_for_times([TopicPartition(*place, _LATEST) for place in committed], timeout=timeout_s)
+    for end in ends:
+        if end.error is not None:
+            raise KafkaException(end.error)
+    return {(p.topic, p.partition): Position(committed[p.topic, p.partition], p.offset) for p in ends}
 
 
 class Ages:
