@@ -112,7 +112,7 @@ async def test_a_list_is_read_as_it_was_written() -> None:
     assert decode(encode(listed)) == listed
 
 
-@pytest.mark.parametrize("body", [b"", b"\x01", b"\x94\x01\x02\x03\x04"])
+@pytest.mark.parametrize("body", [b"", b"\x01", b"\x94\x01\x02\x03\x04", b"\x94\x01\xa1\x80"])
 def test_what_is_no_list_is_told_apart(body: bytes) -> None:
     with pytest.raises(ValueError, match="not a list of suggestions"):
         decode(body)

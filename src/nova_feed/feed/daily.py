@@ -97,7 +97,7 @@ class Daily:
             body = await self._cache.get(day)
             if body:
                 return msgspec.json.decode(body, type=Day), CACHED
-        except (StoreUnavailableError, msgspec.MsgspecError) as error:
+        except (StoreUnavailableError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.warning("daily.not_read", reason=str(error))
         found = await self.stored(day) if day < self.today() else None
         if found is not None:

@@ -132,7 +132,7 @@ def decode(body: bytes) -> FrozenList:
     at = 4 + int.from_bytes(body[:4], "big")
     try:
         head = msgspec.msgpack.decode(body[4:at], type=_Head)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError("not a frozen list") from error
     rows, bits = head.rows, -(-head.rows // 8)
     sizes = [column.width * rows for column in head.columns] + [bits] * len(_FLAGS) + [8 * rows * head.drawn]

@@ -157,7 +157,7 @@ def decode(body: bytes) -> SuggestionList:
     """Read what ``encode`` wrote. Raises ValueError for anything else."""
     try:
         return msgspec.msgpack.decode(body, type=SuggestionList)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError("not a list of suggestions") from error
 
 
