@@ -26,6 +26,7 @@ class LocalStack:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.first_words = ""  # what the supervising process had said when it was up for the first time
 
     @classmethod
     def in_new_home(cls) -> LocalStack:
@@ -50,6 +51,7 @@ class LocalStack:
             "up", "--detach", "--demo", *options, timeout_s=300, NOVA_RUNTIME_FILE=str(self.runtime_file)
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stderr}\n{self.log()}"
+        self.first_words = self.first_words or self.log()
 
     @property
     def runtime_file(self) -> Path:

@@ -66,6 +66,14 @@ def test_status_shows_every_part_as_up_and_says_so_to_scripts(stack: LocalStack)
     assert all(part in shown.stdout for part in parts)
 
 
+def test_the_first_feed_that_is_shown_is_ranked_from_all_of_the_sample_network(stack: LocalStack) -> None:
+    shown = stack.first_words.partition("The feed of user 1, ranked from")[2]
+    posts = [line for line in shown.splitlines() if " by user " in line]
+    # A list that was ranked while the network still arrived knows no author whom the viewer interacts with.
+    assert len(posts) == 8, stack.first_words
+    assert sum(line.endswith("affinity") for line in posts) >= 4, posts
+
+
 def test_the_whole_stack_takes_less_memory_than_was_promised(stack: LocalStack) -> None:
     assert json.loads(stack.nova("status", "--json").stdout)["memory_mib"] < 2500
 

@@ -127,6 +127,7 @@ async def _first_feed(
     try:
         with show.phase("capture: PostgreSQL -> Kafka -> ClickHouse"):
             await demo.wait_captured(settings.postgres_url, store, show.within)
+            await demo.forget_lists(settings.redis_url, store)
     finally:
         await store.close()
     with show.phase("first ranked feed"):
@@ -136,7 +137,11 @@ async def _first_feed(
         f"  {post['likes']:>4} likes {post['comments']:>3} comments  {', '.join(post['sources'])}"
         for post in body["posts"][:8]
     )
-    console.print(f"\nThe feed of user {demo.VIEWER}, ranked from {body['total_count']} posts:\n{top}", highlight=False)
+    console.print(
+        f"\nThe feed of user {demo.VIEWER}, ranked from {body['total_count']} posts:\n{top}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _facts(stack: Stack, settings: settings_module.Settings, versions: dict[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from nova_feed.cache.lists import ListCache
 from nova_feed.capture.connection import connect
 from nova_feed.clock import Clock
 from nova_feed.errors import NovaError
@@ -79,6 +80,16 @@ async def wait_captured(postgres_url: str, store: Store, progress: Progress, dea
     for view in ("past_counts", "recent_counts", "affinity", "author_posts", "hot_posts", "popular_people", "readers"):
         await client.command(f"SYSTEM REFRESH VIEW {view}")
         await client.command(f"SYSTEM WAIT VIEW {view}")  # those after it read it
+
+
+async def forget_lists(redis_url: str, store: Store) -> None:
+    """Have everybody's list ranked anew: the worker's first round ranks them while capture is on its way, of as much of
+    the network as has arrived. Raises StoreUnavailableError."""
+    lists = ListCache.connect(redis_url)
+    try:
+        await lists.forget((await store.sql("SELECT id FROM users FINAL"))["id"].tolist())
+    finally:
+        await lists.close()
 
 
 async def first_feed(api_url: str, token: str, deadline_s: float = 60) -> dict[str, Any]:
