@@ -53,10 +53,19 @@ class App(Managed):
         if leader is None:
             return ()
         try:
-            children = psutil.Process(leader).children()
-            return (*(child.pid for child in children if "resource_tracker" not in "".join(child.cmdline())), leader)
+            found = [child for child in _children(leader) if "resource_tracker" not in "".join(child.cmdline())]
+            return (*(child.pid for child in found), leader)
         except psutil.Error:
             return (leader,)
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    """Raises psutil.Error. Linux keeps a list; elsewhere every process of the machine has to be looked at."""
+    try:
+        told = [tasks.read_text() for tasks in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # a thread that ended meanwhile
+        told = []
+    return [psutil.Process(int(child)) for child in " ".join(told).split()] if told else psutil.Process(pid).children()
 
 
 def _listening(pid: int) -> list[Any]:
