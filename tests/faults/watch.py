@@ -132,13 +132,17 @@ class Watch:
             len(stood_in), percentile(stood_in, 95),
         )  # fmt: skip
 
+    def is_quiet(self) -> bool:
+        """Whether of those who asked of late none was refused, and no first page fell back."""
+        since = time.monotonic() - QUIET_S
+        lately = [look for look in self.looks if look.began > since]
+        return len(lately) > QUIET_S * self.rate / 4 and not any(map(_poor, lately))
+
     async def back(self, deadline_s: float = 75) -> float:
         """Wait until no first page falls back and none is refused; seconds from the end of the fault until then."""
 
         async def is_quiet() -> bool:
-            now = time.monotonic()
-            lately = [look for look in self.looks if look.began > now - QUIET_S]
-            return now > self.ended + QUIET_S and len(lately) > QUIET_S * self.rate / 4 and not any(map(_poor, lately))
+            return time.monotonic() > self.ended + QUIET_S and self.is_quiet()
 
         try:
             await eventually(is_quiet, deadline_s)
