@@ -202,11 +202,18 @@ def test_where_nobody_knows_which_build_is_the_newest_nothing_is_found_and_nothi
     assert keeper.found(1) == {1: [1001]}
 
 
-def test_of_an_older_build_everybody_is_found_a_little_longer(keeper: Keeper) -> None:
+def test_of_an_older_build_everybody_is_found_a_little_longer_where_many_came(keeper: Keeper) -> None:
+    keeper.answer(NEEDED)
     keeper.clock.pass_s(30)
     for _ in range(2):  # first seen now, and LATE_S later
         assert keeper.found(1, built=NEWER) == {1: [1001]}
         keeper.clock.pass_s(LATE_S)
+    assert keeper.found(1, built=NEWER) == {}
+    assert keeper.found(1) == {}  # nothing comes back
+
+
+def test_of_an_older_build_nobody_is_found_where_few_came(keeper: Keeper) -> None:
+    keeper.answer(NEEDED - 1)
     assert keeper.found(1, built=NEWER) == {}
     assert keeper.found(1) == {}  # nothing comes back
 
@@ -219,6 +226,7 @@ def test_nobody_is_kept_for_ever(keeper: Keeper) -> None:
 
 
 def test_of_an_older_build_nobody_is_found_for_longer_than_is_trusted(keeper: Keeper) -> None:
+    keeper.answer(NEEDED)
     keeper.clock.pass_s(TRUSTED_S)
     assert keeper.found(1, built=NEWER) == {1: [1001]}
     keeper.clock.pass_s(MOMENT_S)
@@ -295,16 +303,25 @@ def test_everybody_is_not_worn_while_new_however_often_it_answers(keeper: Keeper
     assert not keeper.viewers.worn()
 
 
-@pytest.mark.parametrize(("later_s", "built"), [(1, NEWER), (TRUSTED_S / 2 + MOMENT_S, BUILT)])
-def test_everybody_is_worn_when_old_and_needed(keeper: Keeper, later_s: float, built: str) -> None:
+def test_everybody_is_worn_when_old_and_needed(keeper: Keeper) -> None:
     keeper.answer(NEEDED - 2)
-    keeper.clock.pass_s(later_s)
-    keeper.answer(1, built)
+    keeper.clock.pass_s(TRUSTED_S / 2 + MOMENT_S)
+    keeper.answer(1)
     assert not keeper.viewers.worn()
-    keeper.answer(1, built)
+    keeper.answer(1)
     assert keeper.viewers.worn()
-    keeper.keep(built=built)
-    keeper.answer(1, built)
+    keeper.keep()
+    keeper.answer(1)
+    assert not keeper.viewers.worn()
+
+
+def test_everybody_is_worn_when_of_an_older_build_and_needed(keeper: Keeper) -> None:
+    keeper.answer(NEEDED)
+    assert not keeper.viewers.worn()
+    keeper.answer(1, NEWER)
+    assert keeper.viewers.worn()
+    keeper.keep(built=NEWER)
+    keeper.answer(1, NEWER)
     assert not keeper.viewers.worn()
 
 
@@ -446,8 +463,6 @@ async def test_what_single_viewers_cost_is_counted_for_each_build_anew(world: Wo
 async def test_what_everybody_cost_is_what_single_viewers_may_cost_the_next_time(world: World) -> None:
     world.store.costs_s |= dict.fromkeys((*QUERIES, "table_sizes"), 4 * MOMENT_S)
     await world.dear()
-    await world.strangers(1, NEWER)
-    world.clock.pass_s(LATE_S + MOMENT_S)
     assert await world.strangers(15, NEWER) == 15
     assert world.reads == 1
     assert await world.strangers(3, NEWER) == 1
@@ -524,7 +539,7 @@ async def test_where_everybody_could_not_be_read_it_is_tried_again_for_the_next_
 async def test_everybody_is_read_again_behind_who_asks_when_it_is_old_and_needed(
     whole: World, later_s: float, built: str
 ) -> None:
-    assert await whole.strangers(NEEDED - 1) == 0
+    assert await whole.strangers(NEEDED) == 0
     whole.clock.pass_s(later_s)
     whole.store.facts = follow(2000)
     assert await whole.ask(1, built=built) == {1: [1001]}
@@ -536,10 +551,8 @@ async def test_everybody_is_read_again_behind_who_asks_when_it_is_old_and_needed
 async def test_everybody_is_not_read_again_where_few_come(world: World) -> None:
     world.store.costs_s[QUERIES[0]] = FIRST_GUESS_S
     await world.dear()
-    assert await world.strangers(NEEDED - 2) == 0
-    assert await world.strangers(1, NEWER) == 0
-    world.clock.pass_s(LATE_S + MOMENT_S)
-    assert await world.strangers(1, NEWER) == 1
+    assert await world.strangers(NEEDED - 1) == 0
+    assert await world.strangers(2, NEWER) == 2
     assert world.reads == 1
 
 

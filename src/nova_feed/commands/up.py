@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from nova_feed import settings as settings_module
+from nova_feed.cache.builds import Builds
+from nova_feed.cache.lists import ListCache
 from nova_feed.clock import SystemClock
 from nova_feed.commands import setup
 from nova_feed.commands.down import end_leftovers
@@ -28,6 +30,7 @@ from nova_feed.local.supervisor import Facts, supervise
 from nova_feed.ops import logs
 from nova_feed.serving.auth import mint
 from nova_feed.store.client import Store
+from nova_feed.workers.tables import rebuild
 
 FACTS = "demo.json"
 TOKEN_LIFE_S = 30 * 86_400
@@ -124,12 +127,16 @@ async def _first_feed(
     stack: Stack, settings: settings_module.Settings, facts: dict[str, Any], show: Show, console: Console
 ) -> None:
     store = Store(settings.clickhouse_url, name="nova demo", timeout_s=30)
+    lists, clock = ListCache.connect(settings.redis_url), SystemClock()
     try:
         with show.phase("capture: PostgreSQL -> Kafka -> ClickHouse"):
             await demo.wait_captured(settings.postgres_url, store, show.within)
-            await demo.forget_lists(settings.redis_url, store)
+            for view in demo.VIEWS:
+                await rebuild(store, Builds(lists.client), clock, view)
+            await demo.forget_lists(lists, store)
     finally:
         await store.close()
+        await lists.close()
     with show.phase("first ranked feed"):
         body = await demo.first_feed(stack.apps["api"].url, facts["token"])
     top = "\n".join(

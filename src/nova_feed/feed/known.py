@@ -30,8 +30,8 @@ from nova_feed.store.native import Columns
 FOLLOWS, UNFOLLOWED, BLOCKED, MUTED = 1, 2, 4, 8
 CLOSE = 40  # authors, those the viewer interacted with most
 TRUSTED_S = 120.0
-LATE_S = 5.0  # how long what is known of everybody answers after affinity was built anew
-NEEDED = 50  # viewers whom it answered for, and it is asked for again when it is old
+LATE_S = 5.0  # how long what is known of everybody answers after affinity was built anew, where many ask
+NEEDED = 50  # viewers whom it answered for, and it is asked for again when it is old, and not done without at once
 UNSETTLED_S = 10.0  # twice as long as lists are kept from being made of what was before (workers/relations.py)
 MOST_BYTES = 64 << 20  # of all viewers; one with 100 follows and 100 authors liked takes 4 KiB
 SPARE_BYTES = 900  # what a viewer costs beside the numbers, by tracemalloc
@@ -257,7 +257,8 @@ class KnownViewers:
         if everybody.built != built and everybody.late_since is None:
             everybody.late_since = now
         everybody.old = everybody.late_since is not None or age_s > TRUSTED_S / 2
-        if age_s > TRUSTED_S or (everybody.late_since is not None and now - everybody.late_since > LATE_S):
+        late_s = None if everybody.late_since is None else now - everybody.late_since
+        if age_s > TRUSTED_S or (late_s is not None and (late_s > LATE_S or everybody.answered < NEEDED)):
             self._everybody = None
         return self._everybody
 

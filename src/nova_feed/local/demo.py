@@ -20,6 +20,8 @@ from nova_feed.store.client import Store
 
 SEED = 7
 VIEWER = 1
+# Each is made of what arrived, and of those before it.
+VIEWS = ("past_counts", "recent_counts", "affinity", "author_posts", "hot_posts", "popular_people", "readers")
 ALL_HOURS, HOT_HOURS = 90 * 24, 72
 _IMPRESSIONS = files("nova_feed.local.sample") / "impressions.sql"
 Progress = Callable[[int, int, str], None]
@@ -76,20 +78,12 @@ async def wait_captured(postgres_url: str, store: Store, progress: Progress, dea
                 f"ClickHouse has {there} of {wanted} rows after {deadline_s:.0f} s: look at `nova cdc status`"
             )
         await asyncio.sleep(0.2)
-    client = await store.client()
-    for view in ("past_counts", "recent_counts", "affinity", "author_posts", "hot_posts", "popular_people", "readers"):
-        await client.command(f"SYSTEM REFRESH VIEW {view}")
-        await client.command(f"SYSTEM WAIT VIEW {view}")  # those after it read it
 
 
-async def forget_lists(redis_url: str, store: Store) -> None:
+async def forget_lists(lists: ListCache, store: Store) -> None:
     """Have everybody's list ranked anew: the worker's first round ranks them while capture is on its way, of as much of
     the network as has arrived. Raises StoreUnavailableError."""
-    lists = ListCache.connect(redis_url)
-    try:
-        await lists.forget((await store.sql("SELECT id FROM users FINAL"))["id"].tolist())
-    finally:
-        await lists.close()
+    await lists.forget((await store.sql("SELECT id FROM users FINAL"))["id"].tolist())
 
 
 async def first_feed(api_url: str, token: str, deadline_s: float = 60) -> dict[str, Any]:
