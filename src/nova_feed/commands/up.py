@@ -128,11 +128,12 @@ async def _first_feed(
 ) -> None:
     store = Store(settings.clickhouse_url, name="nova demo", timeout_s=30)
     lists, clock = ListCache.connect(settings.redis_url), SystemClock()
+    builds = Builds(lists.client)
     try:
         with show.phase("capture: PostgreSQL -> Kafka -> ClickHouse"):
             await demo.wait_captured(settings.postgres_url, store, show.within)
             for view in demo.VIEWS:
-                await rebuild(store, Builds(lists.client), clock, view)
+                await rebuild(store, builds, clock, view)
             await demo.forget_lists(lists, store)
     finally:
         await store.close()
